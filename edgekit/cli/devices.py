@@ -1,0 +1,118 @@
+"""``edgekit devices``: the device classes that edgekit knows, and the facts of one with their sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgekit.cli import options
+
+if TYPE_CHECKING:
+    from edgekit.devices import DeviceProfile
+
+app = typer.Typer(
+    help="Device classes: what is known of the devices that models are made for, every fact with its source.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+_LIST_HELP = """List the device classes: edgekit's own, and those in your project's devices folder.
+
+[bold]Examples[/bold]
+
+  edgekit devices list
+
+  edgekit devices list --json
+"""
+
+_SHOW_HELP = """Show what is known of one device class, and where that is written.
+
+[bold]Examples[/bold]
+
+  edgekit devices show raspberry-pi-5
+
+  edgekit devices show jetson-orin-nano --json
+"""
+
+
+@app.command("list", help=_LIST_HELP)
+def list_devices(*, json: options.Json = False) -> None:
+    """Parse, read the profiles, print."""
+    from edgekit import devices
+    from edgekit.cli.console import output, print_json, table
+
+    known = devices.profiles()
+    if json:
+        print_json([profile.to_json() for profile in known])
+        return
+    columns = ("id", "name", "kind", "processor", "instruction sets", "runtimes", "fast schemes")
+    output().print(table("", columns, [_escaped(_summary(profile)) for profile in known]))
+
+
+@app.command("show", help=_SHOW_HELP)
+def show_device(
+    device: Annotated[str, typer.Argument(metavar="ID", help="The device class, as `edgekit devices list` names it.")],
+    *,
+    json: options.Json = False,
+) -> None:
+    """Parse, read one profile, print."""
+    from edgekit import devices
+    from edgekit.cli.console import output, print_json, table
+
+    profile = devices.get(device)
+    if json:
+        print_json(profile.to_json())
+        return
+    title = _escaped((f"{profile.name} ({profile.kind})",))[0]
+    output().print(table(title, ("fact", "value", "sources"), [_escaped(row) for row in fact_rows(profile)]))
+    typer.echo("\nSources")
+    for number, source in enumerate(profile.sources, start=1):
+        typer.echo(f"  {number}. {source.url}\n     {source.says}")
+
+
+def fact_rows(profile: DeviceProfile) -> list[tuple[str, str, str]]:
+    """Each fact, its value and the numbers of its sources, in the profile's order."""
+    document = profile.to_json()
+    facts = [
+        (f"{part}.{key}", value) for part in ("processor", "memory") for key, value in document.get(part, {}).items()
+    ]
+    for part in ("accelerators", "runtimes", "schemes", "readings"):
+        facts.extend((f"{part}.{item.pop('name')}", item) for item in document.get(part, []))
+    facts.append(("transports", document["transports"]))
+    return [(fact, _text(value), _sources(profile, fact)) for fact, value in facts]
+
+
+def _sources(profile: DeviceProfile, fact: str) -> str:
+    """The numbers of the sources that cover a fact, or a part of it."""
+    covering = profile.sources_of(fact)
+    return ", ".join(
+        str(number)
+        for number, source in enumerate(profile.sources, start=1)
+        if source in covering or any(entry.startswith(f"{fact}.") for entry in source.facts)
+    )
+
+
+def _summary(profile: DeviceProfile) -> tuple[str, ...]:
+    return (
+        profile.id,
+        profile.name,
+        profile.kind,
+        profile.processor.name,
+        ", ".join(profile.processor.instruction_sets),
+        ", ".join(runtime.name for runtime in profile.runtimes),
+        ", ".join(scheme.name for scheme in profile.schemes),
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_text(one)}" for key, one in value.items())
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+
+
+def _escaped(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Cells whose square brackets are text, not markup."""
+    from rich.markup import escape
+
+    return tuple(escape(cell) for cell in cells)

@@ -1,0 +1,94 @@
+"""One small tree of exceptions; every message says what was asked, why not, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class EdgekitError(Exception):
+    """Something that edgekit was asked for and did not do.
+
+    Attributes:
+        asked: what was asked for, in the user's words (``"convert model.pt"``).
+        why: why it was not done.
+        next_step: what the user can do now; may be empty where nothing is known.
+        exit_code: the command line's exit code for this class of errors.
+    """
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, asked: str, why: str, next_step: str = "") -> None:
+        super().__init__(asked, why, next_step)
+        self.asked = asked
+        self.why = why
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        """The three parts on one line."""
+        text = f"{self.asked}: {self.why.rstrip('.')}."
+        line = f"{text} {self.next_step.rstrip('.')}." if self.next_step else text
+        return " ".join(line.split())
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as a JSON object, for results that cross a process."""
+        return {"kind": type(self).__name__, "asked": self.asked, "why": self.why, "next_step": self.next_step}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> EdgekitError:
+        """The error that :meth:`to_json` wrote, as the class it was."""
+        kind = _BY_NAME.get(str(data["kind"]), ConversionError)
+        return kind(str(data["asked"]), str(data["why"]), str(data["next_step"]))
+
+
+class VerificationError(EdgekitError):
+    """A model was executed and departs from its reference beyond the tolerance."""
+
+    exit_code = 1
+
+
+class InputError(EdgekitError):
+    """What was asked for is wrong: a missing file, a name or shape that does not fit, an unknown target."""
+
+    exit_code = 2
+
+
+class BundleError(InputError):
+    """A bundle that cannot be trusted: damaged, incomplete, of an unknown schema, or with unsafe names."""
+
+
+class MissingDependencyError(EdgekitError):
+    """A library is needed that is not installed; names the extra that brings it."""
+
+    exit_code = 3
+
+
+class ConversionError(EdgekitError):
+    """A converter refused, crashed or ran out of time."""
+
+
+class ExecutionError(EdgekitError):
+    """A runtime could not load or run a model."""
+
+
+class StorageError(EdgekitError):
+    """A file could not be written: no space, no permission in mid-run, a vanished folder."""
+
+
+_BY_NAME: dict[str, type[EdgekitError]] = {
+    kind.__name__: kind
+    for kind in (
+        EdgekitError,
+        VerificationError,
+        InputError,
+        BundleError,
+        MissingDependencyError,
+        ConversionError,
+        ExecutionError,
+        StorageError,
+    )
+}
+
+
+def missing(asked: str, package: str, extra: str) -> MissingDependencyError:
+    """The error for an absent package: names the package and the extra that brings it."""
+    return MissingDependencyError(asked, f"{package} is not installed", f"run: pip install 'edgekit[{extra}]'")
