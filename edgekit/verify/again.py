@@ -1,0 +1,143 @@
+"""Verification after the fact: a bundle or model file against its own recording, or against its original anew."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekit.bundle import Bundle
+from edgekit.convert.prepare import Prepared, prepare, reference_runs
+from edgekit.convert.request import ConvertRequest
+from edgekit.errors import InputError
+from edgekit.runtime.loading import choose, executable, load, target_of
+from edgekit.runtime.session import Session
+from edgekit.verify.compare import compare
+from edgekit.verify.tolerance import Tolerance
+from edgekit.verify.verdict import Verdict
+
+# The JSON document of `verify --json`. 1: first.
+SCHEMA = 1
+# What a float32 model file is held to where no route's tolerance is known.
+_FLOAT32 = Tolerance(sqnr_db=90)
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One artifact's verdict here and now."""
+
+    target: str
+    scheme: str
+    file: str
+    verdict: Verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"target", "scheme", "file", "verdict"}``."""
+        return {"target": self.target, "scheme": self.scheme, "file": self.file, "verdict": self.verdict.to_json()}
+
+
+def verify(
+    path: Path,
+    *,
+    against: ConvertRequest | None = None,
+    target: str | None = None,
+    scheme: str | None = None,
+    tolerance: Mapping[str, float] | None = None,
+    threads: int | None = None,
+) -> list[Check]:
+    """Execute every artifact that can be executed here and compare.
+
+    Args:
+        path: a bundle, or a model file (which needs ``against``).
+        against: the original and the samples to compare on; without it, the bundle's golden samples.
+        target: only this target.
+        scheme: only this scheme.
+        tolerance: bounds in place of the recorded ones.
+        threads: threads of the runtime.
+
+    Raises:
+        InputError: nothing to compare with, or no such artifact.
+    """
+    prepared = prepare(against, lambda _: None) if against is not None else None
+    kind = target_of(path)
+    if kind is not None:
+        if prepared is None:
+            why = "a model file has no recorded outputs"
+            raise InputError(f"verify {path}", why, "name its original: --against MODEL --samples DATA")
+        bounds = _FLOAT32.replaced(tolerance or {})
+        return [_check_file(path, kind, prepared, bounds, threads)]
+    bundle = Bundle.open(path)
+    bundle.verify_files()
+    if prepared is not None and prepared.signature != bundle.manifest.signature:
+        _refuse_other_model(path, bundle, prepared)
+    chosen = [a for a in bundle.artifacts if target in {None, a.target} and scheme in {None, a.scheme}]
+    if not chosen:
+        choose(bundle, target, scheme)
+    checks = []
+    for artifact in chosen:
+        bounds = artifact.verdict.tolerance.replaced(tolerance or {})
+        reason = executable(artifact.target)
+        if reason:
+            verdict = Verdict.not_executed(reason, bounds)
+        else:
+            session = load(path, target=artifact.target, scheme=artifact.scheme, threads=threads)
+            verdict = _verdict(session, bundle, prepared, bounds)
+        checks.append(Check(artifact.target, artifact.scheme, artifact.file, verdict))
+    return checks
+
+
+def _verdict(session: Session, bundle: Bundle, prepared: Prepared | None, bounds: Tolerance) -> Verdict:
+    if prepared is not None:
+        return _against(session, prepared, bounds)
+    recorded = list(bundle.golden())
+    if not recorded or not all(outputs for _, outputs in recorded):
+        return Verdict.not_executed("the bundle has no recorded outputs", bounds)
+    return compare(
+        [outputs for _, outputs in recorded],
+        [session.run(inputs) for inputs, _ in recorded],
+        bounds,
+        executed_by=session.runtime,
+        synthetic_samples=bool(bundle.manifest.samples["synthetic"]),
+    )
+
+
+def _check_file(path: Path, target: str, prepared: Prepared, bounds: Tolerance, threads: int | None) -> Check:
+    reason = executable(target)
+    if reason:
+        return Check(target, "", path.name, Verdict.not_executed(reason, bounds))
+    session = load(path, threads=threads)
+    if session.signature.input_names != prepared.signature.input_names:
+        mine, theirs = ", ".join(session.signature.input_names), ", ".join(prepared.signature.input_names)
+        raise InputError(
+            f"verify {path}", f"it takes {mine}, the original {theirs}", "name the original's inputs alike: --input-name"
+        )
+    return Check(target, "", path.name, _against(session, prepared, bounds))
+
+
+def _against(session: Session, prepared: Prepared, bounds: Tolerance) -> Verdict:
+    reference = reference_runs(prepared)
+    if reference is None:
+        return Verdict.not_executed("nothing here can run the original", bounds)
+    return compare(
+        reference,
+        [session.run(run) for run in prepared.samples.runs()],
+        bounds,
+        executed_by=session.runtime,
+        synthetic_samples=prepared.samples.synthetic,
+        samples=len(prepared.samples),
+    )
+
+
+def _refuse_other_model(path: Path, bundle: Bundle, prepared: Prepared) -> None:
+    mine, theirs = bundle.manifest.signature, prepared.signature
+    for side in ("inputs", "outputs"):
+        a, b = getattr(mine, side), getattr(theirs, side)
+        if a != b:
+            raise InputError(
+                f"verify {path}",
+                f"its {side} are {'; '.join(map(str, a))}, the original's {'; '.join(map(str, b))}",
+                "give the original that the bundle was made from, with the same options",
+            )
+
+

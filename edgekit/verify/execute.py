@@ -1,0 +1,69 @@
+"""A model file executed on the samples and compared with the original's outputs, and its call timed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from edgekit.runtime.loading import executable, open_engine
+from edgekit.runtime.session import Session
+from edgekit.signature import Array, Signature
+from edgekit.verify.compare import compare
+from edgekit.verify.verdict import Verdict
+
+if TYPE_CHECKING:
+    from edgekit.convert.make import Made
+
+# At least 11 calls: the fewest from which a median may be reported (MLPerf's early stopping, p50); at most a second.
+_CALLS = (11, 101)
+_SECONDS = 1.0
+_WARM_UP = 3
+
+
+def execute(
+    target: str,
+    made: Made,
+    signature: Signature,
+    runs: Iterable[Mapping[str, Array]],
+    reference: Sequence[Mapping[str, Array]] | None,
+    *,
+    synthetic: bool,
+    threads: int | None = None,
+) -> tuple[Verdict, float | None]:
+    """Run a made file on every sample.
+
+    Returns:
+        The verdict and the median time of one call in milliseconds on the first run's inputs, ``None`` where nothing
+        here executes the target or nothing ran the original.
+    """
+    reason = executable(target) if reference is not None else "nothing here can run the original"
+    if reason or reference is None:
+        return Verdict.not_executed(reason, made.tolerance, synthetic_samples=synthetic), None
+    engine = open_engine(target, made.path, threads=threads)
+    session = Session(engine, signature, made.inputs, made.outputs)
+    given = list(runs)
+    outputs = [session.run(run) for run in given]
+    verdict = compare(
+        reference, outputs, made.tolerance, executed_by=session.runtime, synthetic_samples=synthetic, samples=_rows(given, signature)
+    )
+    return verdict, _call_ms(session, given[0])
+
+
+def _rows(runs: Sequence[Mapping[str, Array]], signature: Signature) -> int:
+    """How many samples the runs hold: rows where the batch is dynamic, runs where it is fixed."""
+    first = signature.inputs[0]
+    return sum(len(run[first.name]) if first.shape[:1] == (None,) else 1 for run in runs)
+
+
+def _call_ms(session: Session, inputs: Mapping[str, Array]) -> float:
+    for _ in range(_WARM_UP):
+        session.run(inputs)
+    durations: list[float] = []
+    started = time.perf_counter()
+    while len(durations) < _CALLS[0] or (len(durations) < _CALLS[1] and time.perf_counter() - started < _SECONDS):
+        before = time.perf_counter()
+        session.run(inputs)
+        durations.append(time.perf_counter() - before)
+    return statistics.median(durations) * 1e3
