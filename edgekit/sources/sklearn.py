@@ -1,0 +1,247 @@
+"""scikit-learn estimators: live objects, .skops files and (trusted only) pickles."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import ExecutionError, InputError, missing
+from edgekit.signature import Array, Shape, Signature, TensorSpec, dtype_name
+from edgekit.sources.base import LoadRequest, Provenance, Source
+from edgekit.sources.inputs import renamed
+from edgekit.sources.provenance import file_provenance
+from edgekit.sources.sklearn_columns import MATRIX, Layout, final_of, inputs_of, layout_of, parts
+from edgekit.sources.sklearn_files import read_estimator
+
+_PACKAGES = ("scikit-learn", "joblib", "skops")
+# Rows of the trial run that tells the outputs' shapes: more than one, so that no output of one column hides.
+_ROWS = 2
+
+
+def load(request: LoadRequest) -> SklearnSource:
+    """Load a .skops file, or (trusted only) a .joblib, .pkl or .pickle file.
+
+    Raises:
+        InputError: a pickle without trust, truncated, no estimator, or not fitted.
+        MissingDependencyError: skops is not installed.
+    """
+    path = Path(request.model)
+    native, notes = read_estimator(path, trust=request.trust)
+    return SklearnSource(native, request, file_provenance(path, *_PACKAGES), notes)
+
+
+def wrap(native: Any, request: LoadRequest) -> SklearnSource:
+    """A source around a live, fitted estimator.
+
+    Raises:
+        InputError: not fitted, or of a kind that answers in no arrays.
+    """
+    return SklearnSource(native, request, file_provenance(None, *_PACKAGES))
+
+
+class SklearnSource(Source):
+    """A fitted estimator, called by names, answering in float32, int64 and text.
+
+    Attributes:
+        columns: each input's columns in the model's order, as it was fitted on them; ``{}`` where it knows no names.
+        notes: what a reader of the results should know (saved by another version of scikit-learn).
+        layout: how the model takes its rows.
+        outputs: by output name in the signature, the output's kind: ``label``, ``probabilities``, ``scores``,
+            ``prediction``, ``transformed`` or ``distances``.
+    """
+
+    framework = "sklearn"
+
+    def __init__(self, native: Any, request: LoadRequest, provenance: Provenance, notes: tuple[str, ...] = ()) -> None:
+        self.native = native
+        self.provenance = provenance
+        self.notes = notes
+        _require_fitted(native)
+        self.layout = layout_of(native, request)
+        self.estimator = native.best_estimator_ if hasattr(native, "best_estimator_") else native
+        kinds = _kinds(native)
+        own = tuple(column.name for column in self.layout.columns) if self.layout.kind == "table" else (MATRIX,)
+        self.input_of = dict(zip(own, renamed(own, request.input_names, "input"), strict=True))
+        self.outputs = dict(zip(renamed(kinds, request.output_names, "output"), kinds, strict=True))
+        # scikit-learn computes in float64, but k-means fitted on float32 takes nothing else.
+        single = any(
+            getattr(getattr(part, "cluster_centers_", None), "dtype", None) == np.float32 for _, part in parts(native)
+        )
+        self._dtype = np.float32 if single else np.float64
+        self.columns = _columns(self.layout, self.input_of)
+        self.signature = self._signature(request)
+
+    def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The estimator's answers; floats are given to it as float64, in which scikit-learn computes.
+
+        Raises:
+            ExecutionError: the estimator refused the values.
+        """
+        given = self._given({own: inputs[name] for own, name in self.input_of.items()})
+        try:
+            with warnings.catch_warnings():
+                # The columns' order is the signature's, and a warning on each row would say no more.
+                warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+                answers = {name: getattr(self.native, _METHODS[kind])(given) for name, kind in self.outputs.items()}
+        except Exception as error:
+            why = f"{type(error).__name__}: {_line(error)}"
+            raise ExecutionError(f"run the original {type(final_of(self.native)).__name__}", why) from error
+        return {name: _plain(value) for name, value in answers.items()}
+
+    def layers_of(self, operator: str) -> list[str]:
+        """The steps, by the pipeline's own names, whose class is the operator's last part."""
+        wanted = operator.rpartition(".")[2]
+        return [path for path, part in parts(self.native) if path and type(part).__name__ == wanted]
+
+    def _given(self, inputs: Mapping[str, Array]) -> Any:
+        """The inputs as the estimator was fitted: a matrix, a list of texts, or a table."""
+        wide = {name: array.astype(self._dtype) if array.dtype.kind == "f" else array for name, array in inputs.items()}
+        if self.layout.kind != "table":
+            return wide[MATRIX]
+        flat = {column.name: wide[column.name][:, 0] for column in self.layout.columns}
+        if not self.layout.named:
+            return np.stack([array.astype(object) for array in flat.values()], axis=1)
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise missing("run a model that takes a DataFrame", "pandas", "sklearn") from error
+        return pd.DataFrame(flat)
+
+    def _signature(self, request: LoadRequest) -> Signature:
+        shapes: dict[str, Shape] = {"matrix": (None, len(self.layout.columns)), "texts": (None,), "table": (None, 1)}
+        shape = shapes[self.layout.kind]
+        dtypes = {MATRIX: self.layout.columns[0].dtype} if self.layout.kind != "table" else {
+            column.name: column.dtype for column in self.layout.columns
+        }  # fmt: skip
+        inputs = tuple(TensorSpec(name, dtypes[own], shape) for own, name in self.input_of.items())
+        _check_request(inputs, request)
+        answers = self._trial(request)
+        if any(kind == "label" and answers[name].ndim != 1 for name, kind in self.outputs.items()):
+            raise _several_labels(self.native)
+        outputs = tuple(TensorSpec(name, dtype_name(a), (None, *a.shape[1:])) for name, a in answers.items())
+        return Signature(inputs, outputs)
+
+    def _trial(self, request: LoadRequest) -> dict[str, Array]:
+        """The answers to two rows: the user's where there are some that fit, else of values that the model knows."""
+        known = {self.input_of[own]: array for own, array in inputs_of(self.layout, _ROWS).items()}
+        example = dict(request.example)
+        if "" in example:
+            example = {self.input_of.get(MATRIX, ""): example[""]}
+        if set(example) == set(known):
+            taken = {name: np.asarray(example[name])[:_ROWS] for name in known}
+            if all(taken[name].shape == known[name].shape for name in known):
+                known = {name: array.astype(known[name].dtype) for name, array in taken.items()}
+        try:
+            return self.predict(known)
+        except ExecutionError as error:
+            todo = "see whether predict() works" if request.example else "give --samples with rows that it can answer"
+            raise InputError(error.asked, error.why, todo) from error
+
+
+# An output's kind → the method that gives it.
+_METHODS = {
+    "label": "predict",
+    "prediction": "predict",
+    "probabilities": "predict_proba",
+    "scores": "decision_function",
+    "transformed": "transform",
+    "distances": "transform",
+}
+
+
+def _require_fitted(native: Any) -> None:
+    from sklearn.base import BaseEstimator
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    if not isinstance(native, BaseEstimator):
+        why = f"it is a {type(native).__name__}, not a scikit-learn estimator"
+        raise InputError("load a scikit-learn model", why, "save the fitted estimator itself")
+    try:
+        for _, part in parts(native):
+            check_is_fitted(part)
+    except (NotFittedError, TypeError) as error:
+        name = type(native).__name__
+        raise InputError(f"convert a {name}", f"it is not fitted ({_line(error)})", "call fit() first") from error
+
+
+def _kinds(native: Any) -> tuple[str, ...]:
+    """The outputs that an estimator has, by what it is."""
+    from sklearn.base import is_classifier, is_outlier_detector, is_regressor
+
+    asked = f"convert a {type(final_of(native)).__name__}"
+    if is_classifier(native):
+        _require_one_label(native, asked)
+        scores = [kind for kind in ("probabilities", "scores") if hasattr(native, _METHODS[kind])]
+        return ("label", *scores[:1])
+    if is_outlier_detector(native):
+        if not hasattr(native, "predict"):
+            raise InputError(asked, "it scores only what it was fitted on", "fit it with novelty=True")
+        return ("label", "scores") if hasattr(native, "decision_function") else ("label",)
+    if is_regressor(native):
+        return ("prediction",)
+    if hasattr(native, "predict"):  # clusterers, mixtures
+        return ("label", "distances") if hasattr(native, "transform") else ("label",)
+    if hasattr(native, "transform"):
+        return ("transformed",)
+    raise InputError(asked, "it can neither predict nor transform new rows", "give a model that can")
+
+
+def _require_one_label(native: Any, asked: str) -> None:
+    classes = getattr(native, "classes_", None)
+    if isinstance(classes, list):
+        raise _several_labels(native)
+    if classes is not None and classes.dtype.kind == "f" and not np.equal(np.mod(classes, 1), 0).all():
+        raise InputError(asked, "its labels are fractions", "fit it on integer or text labels")
+
+
+def _several_labels(native: Any) -> InputError:
+    asked = f"convert a {type(final_of(native)).__name__}"
+    return InputError(asked, "it answers several labels a row", "fit one classifier a label")
+
+
+def _columns(layout: Layout, input_of: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    names = tuple(column.name for column in layout.columns)
+    if layout.kind == "table":
+        return {input_of[name]: (name,) for name in names}
+    return {input_of[MATRIX]: names} if layout.named else {}
+
+
+def _check_request(inputs: tuple[TensorSpec, ...], request: LoadRequest) -> None:
+    specs = {spec.name: spec for spec in inputs}
+    for name in (*request.shapes, *request.dtypes):
+        if name not in specs:
+            takes = ", ".join(specs)
+            raise InputError(f"input {name!r}", f"the model takes {takes}", "use those names (or --input-name)")
+    for name, shape in request.shapes.items():
+        if tuple(shape) != specs[name].shape:
+            text = ",".join("N" if size is None else str(size) for size in shape)
+            why = f"the model takes {specs[name]}, any number of rows"
+            raise InputError(f"--input-shape {name}={text}", why, "leave it off")
+    for name, dtype in request.dtypes.items():
+        if dtype != specs[name].dtype:
+            raise InputError(f"dtype {dtype} for input {name!r}", f"the model takes {specs[name]}", "leave it off")
+
+
+def _plain(value: Any) -> Array:
+    """An answer as an array of float32, int64 or text; sparse and DataFrame answers too."""
+    array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+    if array.dtype.kind in "OU":
+        kinds = {isinstance(item, str) for item in array.reshape(-1)}
+        if len(kinds) > 1:
+            raise InputError(
+                "convert a model", "its answer mixes text with numbers", "encode the text inside the model"
+            )
+        if kinds != {False}:
+            return np.array([str(item) for item in array.reshape(-1)], dtype=object).reshape(array.shape)
+        return array.astype(np.float32)
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
