@@ -23,7 +23,6 @@ help:
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(call say,Creating $(VENV) and installing edgekit with every converter: a few minutes and 5 GB of disk)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,examples]'
 	@touch $@

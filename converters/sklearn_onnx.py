@@ -39,6 +39,7 @@ _TOKENS = {r"(?u)\b\w\w+\b": "[a-zA-Z0-9_][a-zA-Z0-9_]+", r"(?u)\b\w+\b": "[a-zA
     known_gaps=(
         "FunctionTransformer with a function, TransformedTargetRegressor, EllipticEnvelope, NearestCentroid",
         "GaussianProcessClassifier, isotonic calibration, several labels a row",
+        "StackingClassifier of two classes with a member that has no probabilities",
         "OneVsRestClassifier of estimators without probabilities, OneVsOneClassifier of text labels",
         "HistGradientBoosting with categorical features",
         "text: words and letter case beyond ASCII, other token patterns",

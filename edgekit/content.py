@@ -1,13 +1,14 @@
 """Where converters, devices and benchmark suites are found.
 
 The engine never names content. It looks, in this order, in the installed wheel (``edgekit/_content/<kind>``) or, in a
-checkout, in the folder beside the package; then in the user's project. A project is the nearest folder at or above the
-working folder whose ``pyproject.toml`` has a ``[tool.edgekit]`` table: content is code, and a folder that merely happens
-to be called ``converters`` is not run.
+checkout, in the folder beside the package; then in the user's project. A project is the nearest folder at or above
+the working folder whose ``pyproject.toml`` has a ``[tool.edgekit]`` table: content is code, and a folder that merely
+happens to be called ``converters`` is not run.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,15 @@ def files(kind: str, suffix: str) -> list[Path]:
 
 def user_project() -> Path | None:
     """The user's project folder: the nearest one whose ``pyproject.toml`` has a ``[tool.edgekit]`` table."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the working folder has been deleted: nobody's project
+        return None
     for folder in (here, *here.parents):
         file = folder / "pyproject.toml"
         if file.is_file():
-            return folder if "edgekit" in read_toml(file).get("tool", {}) else None
+            tools = read_toml(file).get("tool")
+            return folder if isinstance(tools, dict) and "edgekit" in tools else None
     return None
 
 
@@ -63,18 +68,23 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, is not UTF-8 or is not TOML; says where.
     """
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ImportError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[no-redef,unused-ignore]
+    else:
+        import tomli as tomllib
+    asked, wanted = f"read {path}", "give the path of an existing TOML file"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # A pipe or a device would be read without end.
+        if path.exists() and not path.is_file():
+            raise InputError(asked, "it is no plain file", wanted)
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"read {path}", "no such file", "give the path of an existing TOML file") from error
+        raise InputError(asked, "no such file", wanted) from error
     except OSError as error:
-        raise InputError(f"read {path}", error.strerror or str(error), "give the path of a readable TOML file") from error
+        raise InputError(asked, error.strerror or str(error), wanted) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"read {path}", f"not a TOML file ({error})", "correct the file") from error
+        raise InputError(asked, f"not a TOML file ({error})", "correct the file") from error
+    return document
 
 
 def _is_checkout(root: Path) -> bool:

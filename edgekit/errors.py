@@ -24,10 +24,9 @@ class EdgekitError(Exception):
         self.next_step = next_step
 
     def __str__(self) -> str:
-        """The three parts on one line."""
-        text = f"{self.asked}: {self.why.rstrip('.')}."
-        line = f"{text} {self.next_step.rstrip('.')}." if self.next_step else text
-        return " ".join(line.split())
+        """The three parts on one line: ``asked: why; next step``."""
+        parts = [f"{self.asked}: {self.why.strip().rstrip('.')}", self.next_step.strip().rstrip(".")]
+        return " ".join("; ".join(part for part in parts if part).split())
 
     def to_json(self) -> dict[str, Any]:
         """The error as a JSON object, for results that cross a process."""

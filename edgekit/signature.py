@@ -46,7 +46,9 @@ class TensorSpec:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise InputError(f"tensor {self.name!r}", f"unknown dtype {self.dtype!r}", f"use one of {', '.join(DTYPES)}")
+            raise InputError(
+                f"tensor {self.name!r}", f"unknown dtype {self.dtype!r}", f"use one of {', '.join(DTYPES)}"
+            )
 
     def __str__(self) -> str:
         """For people: ``x: float32[N, 3, 224, 224]``."""
@@ -119,6 +121,12 @@ class Signature:
                 raise InputError(
                     f"input {spec.name!r}", f"got dtype {given.dtype}, the model takes {spec.dtype}", "convert it first"
                 )
+            if not array.dtype.isnative:
+                raise InputError(
+                    f"input {spec.name!r}",
+                    f"its bytes are in another machine's order ({array.dtype.str})",
+                    "convert it first",
+                )
             if not spec.fits(array.shape):
                 raise InputError(
                     f"input {spec.name!r}",
@@ -134,5 +142,6 @@ class Signature:
     def from_json(data: Mapping[str, Any]) -> Signature:
         """The signature that :meth:`to_json` wrote."""
         return Signature(
-            tuple(TensorSpec.from_json(s) for s in data["inputs"]), tuple(TensorSpec.from_json(s) for s in data["outputs"])
+            tuple(TensorSpec.from_json(s) for s in data["inputs"]),
+            tuple(TensorSpec.from_json(s) for s in data["outputs"]),
         )

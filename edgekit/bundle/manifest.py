@@ -184,6 +184,7 @@ class Manifest:
         golden: the digest of ``golden.npz``; ``write_bundle`` fills it in.
         seed: the seed of what was random.
         notes: what the reader should know, one sentence each.
+        columns: for tables, the columns that each input takes, in order, where the source knew their names.
         schema: see :data:`SCHEMA`.
 
     Raises:
@@ -201,6 +202,7 @@ class Manifest:
     golden: FileDigest | None = None
     seed: int | None = None
     notes: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -253,6 +255,7 @@ class Manifest:
             "labels": None if self.labels is None else list(self.labels),
             "golden": None if self.golden is None else self.golden.to_json(),
             "notes": list(self.notes),
+            "columns": {name: list(columns) for name, columns in self.columns.items()},
         }
 
     @staticmethod
@@ -310,7 +313,7 @@ def _manifest(data: dict[str, Any]) -> Manifest:
     strict.take(
         "manifest", data, schema=(int,), created=strict.TEXT, edgekit=strict.TEXT, source=(dict,), signature=(dict,),
         samples=(dict,), artifacts=(list,), preprocessing=optional, labels=(list, type(None)), golden=optional,
-        seed=(int, type(None)), notes=(list,),
+        seed=(int, type(None)), notes=(list,), columns=(dict,),
     )  # fmt: skip
     built = {
         "signature": strict.signature(data["signature"]),
@@ -318,5 +321,6 @@ def _manifest(data: dict[str, Any]) -> Manifest:
         "labels": None if data["labels"] is None else strict.texts("labels", data["labels"]),
         "golden": None if data["golden"] is None else strict.file_digest(data["golden"]),
         "notes": strict.texts("notes", data["notes"]),
+        "columns": {name: strict.texts("columns", names) for name, names in data["columns"].items()},
     }
     return Manifest(**{**data, **built})

@@ -47,7 +47,7 @@ def list_devices(*, json: options.Json = False) -> None:
         print_json([profile.to_json() for profile in known])
         return
     columns = ("id", "name", "kind", "processor", "instruction sets", "runtimes", "fast schemes")
-    output().print(table("", columns, [_escaped(_summary(profile)) for profile in known]))
+    output().print(table("", columns, [_summary(profile) for profile in known]))
 
 
 @app.command("show", help=_SHOW_HELP)
@@ -58,17 +58,18 @@ def show_device(
 ) -> None:
     """Parse, read one profile, print."""
     from edgekit import devices
-    from edgekit.cli.console import output, print_json, table
+    from edgekit.cli.console import output, plain, print_json, table
 
     profile = devices.get(device)
     if json:
         print_json(profile.to_json())
         return
-    title = _escaped((f"{profile.name} ({profile.kind})",))[0]
-    output().print(table(title, ("fact", "value", "sources"), [_escaped(row) for row in fact_rows(profile)]))
-    typer.echo("\nSources")
-    for number, source in enumerate(profile.sources, start=1):
-        typer.echo(f"  {number}. {source.url}\n     {source.says}")
+    title = f"{profile.name} ({profile.kind})"
+    output().print(table(title, ("fact", "value", "sources"), fact_rows(profile)))
+    sources = [
+        f"  {number}. {source.url}\n     {source.says}" for number, source in enumerate(profile.sources, start=1)
+    ]
+    output().print(plain("\n".join(("", "Sources", *sources))), soft_wrap=True)
 
 
 def fact_rows(profile: DeviceProfile) -> list[tuple[str, str, str]]:
@@ -109,10 +110,3 @@ def _text(value: object) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_text(one)}" for key, one in value.items())
     return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
-
-
-def _escaped(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """Cells whose square brackets are text, not markup."""
-    from rich.markup import escape
-
-    return tuple(escape(cell) for cell in cells)

@@ -61,6 +61,7 @@ class SklearnSource(Source):
         self.provenance = provenance
         self.notes = notes
         _require_fitted(native)
+        self.accepts_nan = _accepts_nan(native)
         self.layout = layout_of(native, request)
         self.estimator = native.best_estimator_ if hasattr(native, "best_estimator_") else native
         kinds = _kinds(native)
@@ -167,6 +168,12 @@ def _require_fitted(native: Any) -> None:
     except (NotFittedError, TypeError) as error:
         name = type(native).__name__
         raise InputError(f"convert a {name}", f"it is not fitted ({_line(error)})", "call fit() first") from error
+
+
+def _accepts_nan(native: Any) -> bool:
+    from sklearn.utils import get_tags
+
+    return bool(get_tags(native).input_tags.allow_nan)
 
 
 def _kinds(native: Any) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from edgekit.bundle import Bundle
 from edgekit.convert.prepare import Prepared, prepare, reference_runs
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import InputError
+from edgekit.modelfile import check_model_file
 from edgekit.runtime.loading import choose, executable, load, target_of
 from edgekit.runtime.session import Session
 from edgekit.verify.compare import compare
@@ -59,16 +60,16 @@ def verify(
     Raises:
         InputError: nothing to compare with, or no such artifact.
     """
-    prepared = prepare(against, lambda _: None) if against is not None else None
-    kind = target_of(path)
-    if kind is not None:
-        if prepared is None:
+    if target_of(path) is not None:
+        kind = check_model_file(f"verify {path}", path)
+        if against is None:
             why = "a model file has no recorded outputs"
             raise InputError(f"verify {path}", why, "name its original: --against MODEL --samples DATA")
         bounds = _FLOAT32.replaced(tolerance or {})
-        return [_check_file(path, kind, prepared, bounds, threads)]
+        return [_check_file(path, kind, prepare(against, lambda _: None), bounds, threads)]
     bundle = Bundle.open(path)
     bundle.verify_files()
+    prepared = prepare(against, lambda _: None) if against is not None else None
     if prepared is not None and prepared.signature != bundle.manifest.signature:
         _refuse_other_model(path, bundle, prepared)
     chosen = [a for a in bundle.artifacts if target in {None, a.target} and scheme in {None, a.scheme}]
@@ -110,7 +111,9 @@ def _check_file(path: Path, target: str, prepared: Prepared, bounds: Tolerance, 
     if session.signature.input_names != prepared.signature.input_names:
         mine, theirs = ", ".join(session.signature.input_names), ", ".join(prepared.signature.input_names)
         raise InputError(
-            f"verify {path}", f"it takes {mine}, the original {theirs}", "name the original's inputs alike: --input-name"
+            f"verify {path}",
+            f"it takes {mine}, the original {theirs}",
+            "name the original's inputs alike: --input-name",
         )
     return Check(target, "", path.name, _against(session, prepared, bounds))
 
@@ -139,5 +142,3 @@ def _refuse_other_model(path: Path, bundle: Bundle, prepared: Prepared) -> None:
                 f"its {side} are {'; '.join(map(str, a))}, the original's {'; '.join(map(str, b))}",
                 "give the original that the bundle was made from, with the same options",
             )
-
-

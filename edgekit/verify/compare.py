@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgekit.signature import Array, dtype_name
-from edgekit.verify.tolerance import Tolerance
+from edgekit.verify.tolerance import NO_BOUND_DB, Tolerance
 from edgekit.verify.verdict import OutputVerdict, Verdict
 
 Outputs = Mapping[str, Array]
 
 # Problems that no tolerance forgives carry these words; Verdict.tolerance_that_passes looks for them.
 _FATAL = "fails at any tolerance"
+_LARGEST = float(np.finfo(np.float32).max)
+# Values that half precision cannot tell apart do not vary: a converted model may give one value for all of them.
+_ALIKE = float(np.finfo(np.float16).eps)
 
 
 def compare(
@@ -126,9 +129,9 @@ def _fatal(want: Array, have: Array, reference: list[Array], outputs: list[Array
     lost = ~np.isfinite(want) & np.isfinite(have)
     if lost.any():
         problems.append(f"{int(lost.sum())} elements are finite where the original's are not: {_FATAL}")
-    if _constant(have) and not _constant(want):
+    if _constant(have) and not _nearly_constant(want):
         problems.append(f"every element is {have.flat[0]:.6g} where the original varies: {_FATAL}")
-    elif len(outputs) > 1 and _repeated(outputs) and not _repeated(reference):
+    elif _repeated(outputs) and not _repeated(reference, _ALIKE):
         problems.append(f"the same answer to every sample where the original's differ: {_FATAL}")
     return tuple(problems)
 
@@ -137,22 +140,41 @@ def _constant(values: Array) -> bool:
     return values.size > 1 and bool((values == values.flat[0]).all())
 
 
-def _repeated(runs: list[Array]) -> bool:
-    first = runs[0]
-    return all(run.shape == first.shape and np.array_equal(run, first, equal_nan=True) for run in runs[1:])
+def _nearly_constant(values: Array) -> bool:
+    if not values.size or not np.isfinite(values).all():
+        return _constant(values)
+    return float(values.max() - values.min()) <= _ALIKE * float(np.abs(values).max())
+
+
+def _repeated(runs: list[Array], alike: float = 0.0) -> bool:
+    """Whether every sample (a row, where runs hold rows) has the same answer, up to a share of its magnitude."""
+    if len(runs) < 2 or len({run.shape[1:] for run in runs}) > 1:
+        return False
+    # Runs of several sizes hold rows of a dynamic batch; runs of one size hold a whole answer each.
+    rows = np.concatenate(runs) if len({run.shape for run in runs}) > 1 else np.stack(runs)
+    bound = alike * float(np.max(np.abs(rows), initial=0.0, where=np.isfinite(rows)))
+    return bool(np.isclose(rows, rows[:1], rtol=0.0, atol=bound, equal_nan=True).all())
 
 
 def _sqnr_db(want: Array, error: Array) -> float:
-    noise, signal = float(np.sum(np.square(error))), float(np.sum(np.square(want)))
+    noise, signal = _norm(error), _norm(want)
     if noise == 0:
         return math.inf
     # A reference of zeros has no signal: any error at all is beyond measure.
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+    return 20 * (math.log10(signal) - math.log10(noise)) if signal > 0 else -math.inf
+
+
+def _norm(values: Array) -> float:
+    """The root of the sum of squares, without overflow or underflow of the squares."""
+    peak = float(np.abs(values).max(initial=0.0))
+    return peak * float(np.linalg.norm(values / peak)) if peak > 0 else 0.0
 
 
 def _cosine(want: Array, have: Array) -> float | None:
-    norms = float(np.linalg.norm(want) * np.linalg.norm(have))
-    return float(np.clip(np.dot(want, have) / norms, -1, 1)) if norms > 0 else None
+    mine, theirs = _norm(want), _norm(have)
+    if not (mine > 0 and theirs > 0):
+        return None
+    return float(np.clip(np.dot(want / mine, have / theirs), -1, 1))
 
 
 def _relative(largest: float, want: Array) -> float | None:
@@ -170,16 +192,17 @@ def _label_agreement(reference: list[Array], outputs: list[Array], tolerance: To
     reference's two best scores are closer than twice the noise that the tolerance allows (one score may fall by it while
     the other rises), or than float32 can tell apart.
     """
-    if reference[0].ndim != 2 or reference[0].shape[-1] < 2:
+    if reference[0].ndim != 2 or reference[0].shape[1] < 2 or len({run.shape[1:] for run in reference}) > 1:
         return None, 0
     want = np.concatenate(reference).astype(np.float64)
     have = np.concatenate(outputs).astype(np.float64)
     if not want.shape[0]:
         return None, 0
     agree = want.argmax(axis=1) == have.argmax(axis=1)
-    best_two = np.sort(want, axis=1)[:, -2:]
+    # A row whose best scores are infinite alike is a tie; NaN is the comparison's to report.
+    best_two = np.clip(np.sort(want, axis=1)[:, -2:], -_LARGEST, _LARGEST)
     level = float(np.sqrt(np.mean(np.square(want, where=np.isfinite(want), out=np.zeros_like(want)))))
-    allowed = level * 10 ** (-(tolerance.sqnr_db if tolerance.sqnr_db is not None else 120.0) / 20)
+    allowed = level * 10 ** (-(tolerance.sqnr_db if tolerance.sqnr_db is not None else NO_BOUND_DB) / 20)
     tie = best_two[:, 1] - best_two[:, 0] <= 2 * max(allowed, level * float(np.finfo(np.float32).eps))
     return float(np.mean(agree | tie)), int(np.sum(tie))
 

@@ -46,7 +46,12 @@ def execute(
     given = list(runs)
     outputs = [session.run(run) for run in given]
     verdict = compare(
-        reference, outputs, made.tolerance, executed_by=session.runtime, synthetic_samples=synthetic, samples=_rows(given, signature)
+        reference,
+        outputs,
+        made.tolerance,
+        executed_by=session.runtime,
+        synthetic_samples=synthetic,
+        samples=_rows(given, signature),
     )
     return verdict, _call_ms(session, given[0])
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 
 from edgekit.errors import InputError
 
+# The noise that a near-tie may have where no bound says: a float32 model's.
+NO_BOUND_DB = 120.0
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -26,7 +29,9 @@ class Tolerance:
     def __post_init__(self) -> None:
         for name, value in self.to_json().items():
             if not value == value or value < 0 or (name == "label_agreement" and value > 1):  # noqa: PLR0124 - NaN
-                raise InputError(f"tolerance {name}={value}", "out of range", "dB and shares are not negative, shares ≤ 1")
+                raise InputError(
+                    f"tolerance {name}={value}", "out of range", "dB and shares are not negative, shares ≤ 1"
+                )
 
     def looser(self, other: Tolerance) -> Tolerance:
         """Metric by metric the looser of the two bounds (a route's and a scheme's).
@@ -74,7 +79,9 @@ def parse_tolerance(text: str) -> dict[str, float]:
             bounds[name.strip()] = float(value)
         except ValueError as error:
             wanted = f"give METRIC=NUMBER, comma-separated; metrics: {', '.join(METRICS_IN_ORDER)}"
-            raise InputError(f"--tolerance {text!r}", f"{part!r} is not a bound" if equals else "no '='", wanted) from error
+            raise InputError(
+                f"--tolerance {text!r}", f"{part!r} is not a bound" if equals else "no '='", wanted
+            ) from error
     Tolerance().replaced(bounds)
     return bounds
 

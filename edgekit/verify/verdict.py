@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgekit.verify.tolerance import Tolerance
+from edgekit.verify.tolerance import NO_BOUND_DB, Tolerance
 
 # JSON has no infinity: an output identical to its reference has sqnr_db null and "identical" true.
 
@@ -41,7 +41,8 @@ class OutputVerdict:
     @property
     def identical(self) -> bool:
         """Whether every element equals the reference's."""
-        return self.sqnr_db == math.inf or (self.sqnr_db is None and self.label_agreement == 1 and not self.problems)
+        labels_agree = self.sqnr_db is None and self.label_agreement == 1 and not self.max_abs_error
+        return self.sqnr_db == math.inf or (labels_agree and not self.problems)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict's object in a manifest."""
@@ -63,8 +64,12 @@ class OutputVerdict:
         """The verdict that :meth:`to_json` wrote."""
         known = dict(data)
         # Zeros have no cosine, integers have labels: what is neither is a float output.
-        if known.pop("identical") and (known["cosine"] is not None or known["label_agreement"] is None):
+        identical, plain = known.pop("identical"), known["label_agreement"] is None
+        if identical and (known["cosine"] is not None or plain):
             known["sqnr_db"] = math.inf
+        elif known["sqnr_db"] is None and known["max_abs_error"] and (plain or known["label_agreement"] == 1):
+            # An error beside a reference of zeros; labels with an error do not all agree.
+            known["sqnr_db"] = -math.inf
         return OutputVerdict(**{**known, "problems": tuple(known["problems"])})
 
 
@@ -106,15 +111,25 @@ class Verdict:
 
     @property
     def tolerance_that_passes(self) -> Tolerance | None:
-        """The tightest tolerance that this model would have kept, rounded to the safe side; ``None`` if none does."""
+        """The tightest tolerance that this model would have kept, rounded to the safe side; ``None`` if none does.
+
+        None does where something is wrong at any tolerance, or where the error is larger than the signal.
+        """
         measured = list(self.outputs.values())
         if self.passed is None or any("at any tolerance" in problem for problem in self.problems):
             return None
         sqnr = _worst(min, [one.sqnr_db for one in measured])
-        agreement = _worst(min, [one.label_agreement for one in measured])
+        if sqnr is not None and sqnr < 0:
+            return None
         error = _worst(max, [one.max_abs_error_relative for one in measured])
+        bound = None if sqnr is None or math.isinf(sqnr) else math.floor(sqnr * 10) / 10
+        # Near-ties are fewer under a tighter bound, and nothing here knows which of them were agreements.
+        tighter = bound is not None and bound > (
+            NO_BOUND_DB if self.tolerance.sqnr_db is None else self.tolerance.sqnr_db
+        )
+        agreement = _worst(min, [one.label_agreement for one in measured if not (tighter and one.near_ties)])
         return Tolerance(
-            sqnr_db=None if sqnr is None or math.isinf(sqnr) else max(0.0, math.floor(sqnr * 10) / 10),
+            sqnr_db=bound,
             label_agreement=None if agreement is None else math.floor(agreement * 1e4) / 1e4,
             max_abs_error_relative=None if error is None or not math.isfinite(error) else float(f"{error * 1.005:.2e}"),
         )

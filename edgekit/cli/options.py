@@ -1,0 +1,79 @@
+"""Options that mean the same on every command, and how their text is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the result.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing output.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Load files that run code when loaded (pickles).")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.", min=0)]
+# typer reads annotations at run time, and on Python 3.10 it needs Optional.
+Threads = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--threads", help="Threads of the runtime.", show_default="the runtime's choice", min=1),
+]
+_SAMPLES = ".npz, .npy, .csv, .parquet, an image or a folder of images."
+Samples = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--samples", "-s", help=_SAMPLES, show_default="random"),
+]
+RequiredSamples = Annotated[Path, typer.Option("--samples", "-s", help=_SAMPLES)]
+Preprocess = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--preprocess", help="TOML file: the preprocessing contract for image inputs.", show_default=False),
+]
+Target = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--target", help="onnx, tflite or coreml.", show_default="the suitable one"),
+]
+Scheme = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--scheme", help="float32, float16, …", show_default="the suitable one"),
+]
+InputShape = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--input-shape", help="NAME=1,3,224,224 or NAME=int64:1,16; repeatable.", show_default=False),
+]
+InputName = Annotated[str, typer.Option("--input-name", help="Names for the inputs, in order, comma-separated.")]
+OutputName = Annotated[str, typer.Option("--output-name", help="Names for the outputs, in order, comma-separated.")]
+Dynamic = Annotated[str, typer.Option("--dynamic", help="batch: keep the batch dimension open.")]
+
+
+def parse_list(text: str) -> list[str]:
+    """``"a, b"`` as ``["a", "b"]``."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_shapes(given: Sequence[str]) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """``["ids=int64:1,16"]`` as ``{"ids": [1, 16]}`` and ``{"ids": "int64"}``.
+
+    Raises:
+        InputError: not of that form, or a name twice.
+    """
+    from edgekit.errors import InputError
+
+    wanted = "write x=1,3,224,224 or ids=int64:1,16"
+    shapes: dict[str, list[int]] = {}
+    dtypes: dict[str, str] = {}
+    for text in given:
+        # A name may hold an equals sign or a colon; sizes and dtypes do not.
+        name, equals, rest = text.rpartition("=")
+        dtype, colon, sizes = rest.rpartition(":")
+        try:
+            shape = [int(size) for size in sizes.split(",")]
+        except ValueError as error:
+            raise InputError(f"--input-shape {text}", "not NAME=SIZES", wanted) from error
+        if not (name and equals):
+            raise InputError(f"--input-shape {text}", "not NAME=SIZES", wanted)
+        if name in shapes:
+            raise InputError(f"--input-shape {text}", f"{name} has a shape already", "give one shape an input")
+        shapes[name] = shape
+        if colon:
+            dtypes[name] = dtype
+    return shapes, dtypes

@@ -1,0 +1,100 @@
+"""``edgekit verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from edgekit.cli import options
+
+HELP = """Execute a bundle's models here and compare with what the original answered, recorded or asked anew.
+
+[bold]Examples[/bold]
+
+  edgekit verify model.edge
+
+  edgekit verify model.edge --against model.pt2 --samples more.npz
+
+  edgekit verify model.onnx --against mynet:build --weights best.pt --input-shape x=1,4
+"""
+
+
+def verify(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A bundle, or a model file with --against.")],
+    against: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--against", help="The original: a model file or package.module:factory.", show_default="the recording"
+        ),
+    ] = None,
+    samples: options.Samples = None,
+    preprocess: options.Preprocess = None,
+    weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--weights", help="Weights for a factory.", show_default=False),
+    ] = None,
+    trust: options.Trust = False,  # noqa: FBT002
+    input_shape: options.InputShape = None,
+    input_name: options.InputName = "",
+    output_name: options.OutputName = "",
+    dynamic: options.Dynamic = "",
+    target: options.Target = None,
+    scheme: options.Scheme = None,
+    tolerance: Annotated[str, typer.Option("--tolerance", help="Bounds of your own: sqnr_db=60.")] = "",
+    seed: options.Seed = 0,
+    threads: options.Threads = None,
+    json: options.Json = False,  # noqa: FBT002
+) -> None:
+    """Parse, verify, print."""
+    from edgekit.cli.console import artifact_table, output, print_json, say, vendors_on_stderr
+    from edgekit.convert.request import ConvertRequest
+    from edgekit.errors import InputError
+    from edgekit.preprocessing import Contract
+    from edgekit.verify.again import SCHEMA
+    from edgekit.verify.again import verify as verify_model
+    from edgekit.verify.tolerance import parse_tolerance
+
+    alone = {
+        "--samples": samples,
+        "--weights": weights,
+        "--preprocess": preprocess,
+        "--trust": trust,
+        "--input-shape": input_shape,
+        "--input-name": input_name,
+        "--output-name": output_name,
+        "--dynamic": dynamic,
+    }
+    useless = [name for name, value in alone.items() if value]
+    if against is None and useless:
+        raise InputError(useless[0], "it belongs to an original, and none is named", "add --against MODEL")
+    shapes, dtypes = options.parse_shapes(input_shape or [])
+    request = None
+    if against is not None:
+        request = ConvertRequest(
+            model=against,
+            targets=("onnx",),
+            samples=str(samples) if samples else None,
+            preprocessing=Contract.from_toml(preprocess).to_json() if preprocess else None,
+            weights=str(weights) if weights else None,
+            trust=trust,
+            input_names=tuple(options.parse_list(input_name)),
+            output_names=tuple(options.parse_list(output_name)),
+            shapes={name: tuple(shape) for name, shape in shapes.items()},
+            dtypes=dtypes,
+            dynamic=tuple(options.parse_list(dynamic)),
+            seed=seed,
+        )
+    bounds = parse_tolerance(tolerance) if tolerance else None
+    with vendors_on_stderr():
+        checks = verify_model(model, against=request, target=target, scheme=scheme, tolerance=bounds, threads=threads)
+    rows = [check.to_json() for check in checks]
+    if json:
+        print_json({"schema": SCHEMA, "model": str(model), "artifacts": rows})
+    else:
+        output().print(artifact_table([{**row, "bytes": None, "call_ms": None} for row in rows]))
+        for check in checks:
+            for problem in check.verdict.problems:
+                say(problem, f"{check.target} {check.scheme}:")
+    raise typer.Exit(1 if any(check.verdict.passed is False for check in checks) else 0)

@@ -1,0 +1,187 @@
+"""From a prepared source to model files, the same in a worker process and in the caller's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.bundle import Binding
+from edgekit.convert import metadata, registry
+from edgekit.convert.options import ConvertOptions, legal_names
+from edgekit.convert.prepare import Prepared, Progress
+from edgekit.convert.registry import SUFFIXES, Route
+from edgekit.convert.request import ConvertRequest
+from edgekit.errors import ConversionError, InputError, MissingDependencyError
+from edgekit.quantize import SCHEMES
+from edgekit.quantize import registry as quantizers
+from edgekit.signature import Array, Signature
+from edgekit.verify.tolerance import Tolerance
+
+
+@dataclass(frozen=True)
+class Made:
+    """One model file that a converter or quantizer wrote, not verified yet."""
+
+    scheme: str
+    path: Path
+    seconds: float
+    signature: Signature
+    inputs: tuple[Binding, ...]
+    outputs: tuple[Binding, ...]
+    tolerance: Tolerance
+    versions: Mapping[str, str]
+    runtimes: Mapping[str, str]
+
+
+def check_targets(prepared: Prepared, request: ConvertRequest) -> dict[str, tuple[Route, ConvertOptions]]:
+    """Each target's route and options, so that what cannot be done is refused before any work is.
+
+    Raises:
+        InputError: there is no such route, or it cannot do what was asked.
+        MissingDependencyError: a route's packages are not installed.
+    """
+    planned = {}
+    for target in request.targets:
+        route = registry.get(prepared.source.framework, target)
+        reason = route.unavailable_because()
+        if reason:
+            raise MissingDependencyError(
+                f"convert {route.source} to {target}", reason, f"or leave {target} out of --to"
+            )
+        for scheme in request.schemes:
+            if scheme not in route.schemes:
+                quantizers.get(target, scheme)
+        planned[target] = (route, make_options(prepared, request, route))
+    return planned
+
+
+def make_options(prepared: Prepared, request: ConvertRequest, route: Route) -> ConvertOptions:
+    """The converter's options for one target.
+
+    Raises:
+        InputError: the route cannot do what was asked.
+    """
+    dynamic = "batch" in request.dynamic
+    if dynamic and not route.dynamic_batch:
+        raise InputError(
+            f"--dynamic batch for {route.target}",
+            f"{route.source} → {route.target} makes models of one batch size",
+            f"leave {route.target} out of --to, or --dynamic off",
+        )
+    inputs, outputs = legal_names(prepared.signature, route.target)
+    return ConvertOptions(
+        inputs=inputs,
+        outputs=outputs,
+        example=_example(prepared, dynamic=any(spec.shape[:1] == (None,) for spec in prepared.signature.inputs)),
+        channels_last=_channels_last(prepared, request),
+        dynamic_batch=dynamic,
+    )
+
+
+def _example(prepared: Prepared, *, dynamic: bool) -> dict[str, Array]:
+    """One run's inputs; of a dynamic batch two rows, because exporters take a one for a constant."""
+    first = next(prepared.samples.runs())
+    if not dynamic:
+        return dict(first)
+    return {
+        spec.name: np.resize(first[spec.name], (2, *first[spec.name].shape[1:]))
+        if spec.shape[:1] == (None,)
+        else first[spec.name]
+        for spec in prepared.signature.inputs
+    }
+
+
+def _channels_last(prepared: Prepared, request: ConvertRequest) -> tuple[str, ...]:
+    if request.layout != "nhwc" or prepared.source.framework == "tensorflow":  # which is channel-last already
+        return ()
+    if prepared.source.framework != "torch":
+        framework = prepared.source.framework
+        raise InputError("--layout nhwc", f"a {framework} model is taken in the layout it has", "leave it off")
+    images = tuple(
+        spec.name for spec in prepared.signature.inputs if len(spec.shape) == 4 and spec.dtype.startswith("float")
+    )
+    if not images:
+        takes = "; ".join(str(spec) for spec in prepared.signature.inputs)
+        raise InputError("--layout nhwc", f"no input is an image (four dimensions, float): {takes}", "leave it off")
+    return images
+
+
+def make_scheme(
+    prepared: Prepared,
+    request: ConvertRequest,
+    planned: tuple[Route, ConvertOptions],
+    scheme: str,
+    work: Path,
+    progress: Progress,
+) -> Made:
+    """Convert to one target in one scheme.
+
+    Raises:
+        ConversionError, InputError: what the converter or quantizer refused; anything else is the vendor's own.
+    """
+    route, options = planned
+    folder = work / route.target
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = SUFFIXES[route.target]
+    path = folder / f"{scheme}{suffix}"
+    started = time.perf_counter()
+    if scheme in route.schemes:
+        progress(f"convert to {route.target} {scheme}")
+        route.convert(prepared.source, dataclasses.replace(options, scheme=scheme), path)
+    else:
+        # A quantizer starts from the float32 file, whether or not that is wanted too.
+        base = folder / f"float32{suffix}"
+        if not base.exists():
+            progress(f"convert to {route.target} float32")
+            route.convert(prepared.source, options, base)
+        progress(f"quantize {route.target} to {scheme}")
+        if quantizers.get(route.target, scheme)(base, path) == 0:
+            why = "not one tensor of this model was quantized"
+            raise ConversionError(f"--quantize {scheme} for {route.target}", why, f"leave {scheme} out for this model")
+    return _made(prepared, request, route, options, path, scheme, time.perf_counter() - started)
+
+
+def _made(
+    prepared: Prepared,
+    request: ConvertRequest,
+    route: Route,
+    options: ConvertOptions,
+    path: Path,
+    scheme: str,
+    seconds: float,
+) -> Made:
+    if not path.exists():
+        raise ConversionError(
+            f"convert to {route.target}", "the converter wrote no file", "this is a bug in the converter"
+        )
+    if prepared.contract is not None:
+        metadata.embed(route.target, path, prepared.contract)
+    native = metadata.read_signature(route.target, path)
+    tolerance = route.tolerance.looser(SCHEMES[scheme].tolerance).replaced(request.tolerance)
+    return Made(
+        scheme,
+        path,
+        seconds,
+        native,
+        tuple(
+            _bind(spec.name, options.inputs, native, options.channels_last, "input")
+            for spec in prepared.signature.inputs
+        ),
+        tuple(_bind(spec.name, options.outputs, native, (), "output") for spec in prepared.signature.outputs),
+        tolerance,
+        route.installed_versions(),
+        metadata.oldest_runtime(route.target, path),
+    )
+
+
+def _bind(name: str, names: Mapping[str, str], native: Signature, turned: tuple[str, ...], side: str) -> Binding:
+    specs = {spec.name: spec for spec in (native.inputs if side == "input" else native.outputs)}
+    if names[name] not in specs:
+        has = ", ".join(specs) or "none"
+        raise ConversionError(f"{side} {name!r}", f"the converter left it out of the model; it has: {has}", "")
+    return Binding(name, names[name], (0, 2, 3, 1) if name in turned else None, specs[names[name]].dtype)

@@ -1,0 +1,299 @@
+"""One call from a trained model to a verified bundle: prepare, convert side by side, execute, compare, bundle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.bundle import check_output
+from edgekit.convert import inprocess, processes
+from edgekit.convert.bundling import assemble
+from edgekit.convert.job import SAMPLES
+from edgekit.convert.processes import Checked
+from edgekit.convert.registry import SUFFIXES
+from edgekit.convert.request import ConvertRequest
+from edgekit.errors import EdgekitError, InputError, StorageError, VerificationError
+from edgekit.preprocessing import Contract
+from edgekit.samples import RawSamples
+from edgekit.signature import Array
+
+# The JSON document of `convert --json`. 1: first.
+RESULT_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is not in the bundle, and why.
+
+    Attributes:
+        target: the format.
+        scheme: the scheme.
+        error: what went wrong.
+        log: the worker's log, kept in the work folder; ``None`` for conversions in this process.
+    """
+
+    target: str
+    scheme: str
+    error: EdgekitError
+    log: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"target", "scheme", "error", "log"}``."""
+        return {
+            "target": self.target,
+            "scheme": self.scheme,
+            "error": str(self.error),
+            "log": str(self.log) if self.log else None,
+        }
+
+
+@dataclass(frozen=True)
+class ConvertResult:
+    """What a conversion gave.
+
+    Attributes:
+        bundle: the bundle's path; ``None`` when no artifact could be put in one.
+        artifacts: every model file made, as the manifest's rows, those that failed their verification with ``file`` null.
+        failed: every target and scheme that is not in the bundle.
+        work: the folder with the logs (and, kept, the failed files); ``None`` when nothing failed.
+    """
+
+    bundle: Path | None
+    artifacts: tuple[dict[str, Any], ...]
+    failed: tuple[Failure, ...] = field(default=())
+    work: Path | None = None
+
+    def __bool__(self) -> bool:
+        """Whether everything that was asked for is in the bundle."""
+        return self.bundle is not None and not self.failed
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the highest exit code of what failed."""
+        return max((failure.error.exit_code for failure in self.failed), default=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``convert --json``."""
+        return {
+            "schema": RESULT_SCHEMA,
+            "bundle": str(self.bundle) if self.bundle else None,
+            "artifacts": list(self.artifacts),
+            "failed": [failure.to_json() for failure in self.failed],
+        }
+
+
+Event = Callable[[str, str, float], None]
+
+
+def convert(
+    model: Any,
+    to: Sequence[str] | str = ("onnx",),
+    *,
+    samples: str | Path | Mapping[str, Array] | Array | None = None,
+    output: str | Path = "model.edge",
+    quantize: Sequence[str] | str = (),
+    only: bool = False,
+    weights: str | Path | None = None,
+    trust: bool = False,
+    preprocess: str | Path | Contract | None = None,
+    layout: str | None = None,
+    dynamic: Sequence[str] | str = (),
+    input_names: Sequence[str] = (),
+    output_names: Sequence[str] = (),
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    input_dtypes: Mapping[str, str] | None = None,
+    tolerance: Mapping[str, float] | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    timeout: float = 1800.0,
+    jobs: int | None = None,
+    force: bool = False,
+    unpacked: bool = False,
+    keep_failed: bool = False,
+    event: Event | None = None,
+) -> ConvertResult:
+    """Convert a trained model, execute what was made, compare it with the original, and bundle what passed.
+
+    A path or ``package.module:factory`` is converted in worker processes, one a target, side by side; a live object in
+    this process, one target after the other, because it cannot be sent to another.
+
+    Args:
+        model: a live model of a known framework, a path, or ``package.module:factory``.
+        to: targets: ``onnx``, ``tflite``, ``coreml``.
+        samples: inputs to compare on: a path (.npz, .npy, .csv, .parquet, images), or arrays by input name (one array
+            for a model of one input), the leading dimension counting the samples. Random ones without.
+        output: the bundle to write.
+        quantize: schemes to add to float32.
+        only: leave float32 out.
+        weights: a .safetensors file or state dict for a factory.
+        trust: load files that run code when loaded (pickles).
+        preprocess: the preprocessing contract, or its TOML file.
+        layout: ``nhwc`` for model files that take images channel-last; the bundle keeps the model's own layout.
+        dynamic: ``batch`` keeps the batch dimension open.
+        input_names: names for the inputs, in order.
+        output_names: names for the outputs, in order.
+        input_shapes: shapes by input name, where neither the model nor samples tell them.
+        input_dtypes: dtypes by input name, likewise.
+        tolerance: bounds by metric, in place of the route's and the scheme's.
+        seed: for random samples.
+        threads: threads of the runtimes that verify.
+        timeout: seconds after which a target's worker is ended.
+        jobs: workers at once; as many as there are processors without.
+        force: replace an existing output.
+        unpacked: write a folder instead of one file.
+        keep_failed: keep model files that failed their verification in the work folder.
+        event: told (target, step, seconds) as the work goes on; an empty step at its end.
+
+    Returns:
+        The bundle's path, a row an artifact, and what failed.
+
+    Raises:
+        InputError: something asked for is wrong; nothing is written.
+        MissingDependencyError: a package is not installed; nothing is written.
+        StorageError: the disk is full or the folder gone; nothing is left half-written.
+    """
+    output = Path(output)
+    live = not isinstance(model, str | Path)
+    schemes = (() if only else ("float32",)) + tuple(_listed(quantize))
+    request = ConvertRequest(
+        model=type(model).__name__ if live else str(model),
+        targets=tuple(dict.fromkeys(_listed(to))),
+        schemes=tuple(dict.fromkeys(schemes)),
+        preprocessing=_contract(preprocess),
+        weights=str(weights) if weights is not None else None,
+        trust=trust,
+        layout=layout,
+        dynamic=tuple(_listed(dynamic)),
+        input_names=tuple(input_names),
+        output_names=tuple(output_names),
+        shapes={name: tuple(shape) for name, shape in (input_shapes or {}).items()},
+        dtypes=dict(input_dtypes or {}),
+        tolerance=dict(tolerance or {}),
+        samples=str(samples) if isinstance(samples, str | Path) else None,
+        seed=seed,
+        threads=threads,
+    )
+    if output.suffix.lower() in SUFFIXES.values():
+        raise InputError(f"write {output}", "a bundle is written, not a single model file", "name it model.edge")
+    check_output(output, force=force, unpacked=unpacked)
+    given = None if samples is None or isinstance(samples, str | Path) else _in_memory(samples)
+    work = _work_folder(output)
+    try:
+        run = _run(model if live else None, request, given, work, timeout, jobs, event or _silent)
+        result = _finish(run, request, output, work, force=force, unpacked=unpacked, keep_failed=keep_failed)
+    except OSError as error:
+        _discard(work)
+        raise StorageError(
+            f"write {output}", error.strerror or str(error), "free some space, or choose another -o"
+        ) from error
+    except BaseException:
+        _discard(work)
+        raise
+    if result.work is None:
+        _discard(work)
+    return result
+
+
+def _run(
+    native: Any,
+    request: ConvertRequest,
+    given: RawSamples | None,
+    work: Path,
+    timeout: float,
+    jobs: int | None,
+    event: Event,
+) -> processes.Run:
+    if native is not None:
+        return inprocess.run(native, request, given, work, event)
+    if given is not None:
+        path = work / f"given-{SAMPLES}"
+        np.savez(path, **given.arrays)  # type: ignore[arg-type]
+        import dataclasses
+
+        request = dataclasses.replace(request, samples=str(path))
+    return processes.run(request, work, timeout=timeout, jobs=jobs or os.cpu_count() or 1, event=event)
+
+
+def _finish(
+    run: processes.Run,
+    request: ConvertRequest,
+    output: Path,
+    work: Path,
+    *,
+    force: bool,
+    unpacked: bool,
+    keep_failed: bool,
+) -> ConvertResult:
+    failures = [Failure(f.target, f.scheme, f.error, f.log) for f in run.failed]
+    rejected = [one for one in run.checked if one.verdict.passed is False]
+    passed = [one for one in run.checked if one.verdict.passed is not False]
+    failures += [Failure(one.target, one.made.scheme, _rejection(one), one.log) for one in rejected]
+    rows, bundle = assemble(passed, rejected, request, output, work, force=force, unpacked=unpacked)
+    if not failures:
+        return ConvertResult(bundle, tuple(rows))
+    # The logs stay for the reader; of the files only what was asked for.
+    kept = {one.made.path for one in rejected} if keep_failed else set()
+    for path in work.iterdir():
+        if path.name != "logs" and not any(path in one.parents for one in kept):
+            _discard(path)
+    return ConvertResult(bundle, tuple(rows), tuple(failures), work)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _rejection(one: Checked) -> VerificationError:
+    passing = one.verdict.tolerance_that_passes
+    bound = ",".join(f"{name}={value:g}" for name, value in passing.to_json().items()) if passing else ""
+    advice = (
+        f"if that is good enough: --tolerance {bound}" if bound else "the model file is wrong: report it with the model"
+    )
+    problems = "; ".join(one.verdict.problems[:3])
+    return VerificationError(f"verify {one.target} {one.made.scheme}", problems, advice)
+
+
+def _work_folder(output: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{output.name}.work-", dir=output.parent))
+    except OSError as error:
+        why = f"the folder {output.parent} is not writable ({error.strerror})"
+        raise InputError(f"write {output}", why, "choose another with -o") from error
+
+
+def _listed(value: Sequence[str] | str) -> list[str]:
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _contract(preprocess: str | Path | Contract | None) -> dict[str, Any] | None:
+    if preprocess is None:
+        return None
+    contract = preprocess if isinstance(preprocess, Contract) else Contract.from_toml(Path(preprocess))
+    return contract.to_json()
+
+
+def _in_memory(samples: Any) -> RawSamples:
+    if isinstance(samples, np.ndarray):
+        return RawSamples({"": samples}, "nameless", "an array")
+    if isinstance(samples, Mapping) and all(isinstance(value, np.ndarray) for value in samples.values()):
+        return RawSamples(dict(samples), "named", "arrays")
+    raise InputError(
+        f"samples of type {type(samples).__name__}",
+        "not arrays",
+        "give a path, an array, or a dictionary of numpy arrays",
+    )
+
+
+def _silent(target: str, step: str, seconds: float) -> None:
+    del target, step, seconds

@@ -1,0 +1,129 @@
+"""A source loaded and its samples fitted to it: what every later step of a conversion stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.convert.request import ConvertRequest
+from edgekit.errors import ExecutionError, InputError
+from edgekit.preprocessing import Contract
+from edgekit.samples import RawSamples, Samples, fit, read_samples, synthetic
+from edgekit.signature import Array, Signature
+from edgekit.sources import LoadRequest, Source, open_source, wrap_object
+
+Progress = Callable[[str], None]
+# Enough for the spread of a metric to show, few enough for the original to answer in a moment.
+SYNTHETIC_SAMPLES = 8
+
+
+@dataclass
+class Prepared:
+    """A loaded source with samples that fit it."""
+
+    source: Source
+    samples: Samples
+    contract: Contract | None
+
+    @property
+    def signature(self) -> Signature:
+        """The source's signature, which becomes the bundle's."""
+        return self.source.signature
+
+
+def prepare(
+    request: ConvertRequest, progress: Progress, native: Any = None, given: RawSamples | None = None
+) -> Prepared:
+    """Load the samples and the source, and fit one to the other.
+
+    Args:
+        request: what the user asked.
+        progress: told the name of each step.
+        native: a live object, instead of ``request.model``.
+        given: samples in memory, instead of ``request.samples``.
+
+    Raises:
+        InputError: anything that does not fit.
+    """
+    contract = Contract.from_json(request.preprocessing) if request.preprocessing else None
+    raw = given
+    if request.samples is not None:
+        progress("read the samples")
+        raw = read_samples(Path(request.samples), contract)
+    progress("load the model")
+    load = LoadRequest(
+        model=request.model,
+        weights=request.weights,
+        trust=request.trust,
+        shapes=_declared_shapes(request, contract, raw),
+        dtypes=request.dtypes,
+        example=raw.arrays if raw is not None else {},
+        table=raw is not None and raw.kind == "table",
+        input_names=request.input_names,
+        output_names=request.output_names,
+        dynamic=request.dynamic,
+    )
+    source = wrap_object(native, load) if native is not None else open_source(load)
+    if contract is not None:
+        _check_contract(contract, source.signature)
+    if raw is None:
+        samples = synthetic(source.signature, SYNTHETIC_SAMPLES, request.seed)
+    else:
+        samples = fit(raw, source.signature, source.columns, allow_nan=source.accepts_nan)
+    return Prepared(source, samples, contract)
+
+
+def _declared_shapes(
+    request: ConvertRequest, contract: Contract | None, raw: RawSamples | None
+) -> dict[str, tuple[int | None, ...]]:
+    shapes: dict[str, tuple[int | None, ...]] = dict(request.shapes)
+    # A contract tells its input's shape where nothing else does.
+    if contract is not None and contract.input and raw is None and contract.input not in shapes:
+        shapes[contract.input] = contract.tensor_shape
+    return shapes
+
+
+def _check_contract(contract: Contract, signature: Signature) -> None:
+    if contract.input is None and len(signature.inputs) != 1:
+        names = ", ".join(signature.input_names)
+        raise InputError("preprocessing contract", f"the model has several inputs: {names}", 'say which: input = "…"')
+    name = contract.input or signature.input_names[0]
+    if name not in signature.input_names:
+        takes = ", ".join(signature.input_names)
+        raise InputError(f"preprocessing contract for {name!r}", f"the model takes {takes}", "correct `input` in it")
+    contract.check_against(signature.input(name))
+
+
+def reference_runs(prepared: Prepared) -> list[dict[str, Array]] | None:
+    """The original's outputs, run by run; ``None`` where nothing here can run the original.
+
+    Raises:
+        InputError: the original answers differently each time: nothing can be compared with it.
+    """
+    try:
+        runs = [prepared.source.predict(run) for run in prepared.samples.runs()]
+        again = prepared.source.predict(next(prepared.samples.runs()))
+    except ExecutionError:
+        if prepared.source.framework == "coreml":
+            return None
+        raise
+    for name, value in again.items():
+        if not _same(value, runs[0][name]):
+            raise InputError(
+                f"run the original {prepared.source.framework} model twice",
+                f"output {name!r} differs on the same input (random layers, or dropout left on?)",
+                "make it deterministic: a converted model cannot be compared with it",
+            )
+    return runs
+
+
+def _same(value: Array, other: Array) -> bool:
+    # Threads may add in another order from one call to the next: rounding is no randomness.
+    if value.dtype.kind != "f":
+        return np.array_equal(value, other)
+    scale = float(np.max(np.abs(other), initial=0.0, where=np.isfinite(other)))
+    return bool(np.allclose(value, other, rtol=1e-3, atol=1e-4 * scale, equal_nan=True))

@@ -1,0 +1,53 @@
+"""What every runtime offers a session: a model file, opened, in its own names, dtypes and layout."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.signature import Array, Signature
+
+
+@dataclass
+class Buffers:
+    """A model's own input and output memory, for repeated calls without copies.
+
+    Attributes:
+        inputs: writable arrays by native name; the caller fills them.
+        outputs: arrays by native name; each call overwrites them.
+        invoke: runs the model on the buffers.
+    """
+
+    inputs: dict[str, Array]
+    outputs: dict[str, Array]
+    invoke: Any
+
+
+class Engine(ABC):
+    """One model file opened by one runtime.
+
+    Attributes:
+        name: the runtime and its version, as verdicts quote it (``"onnxruntime 1.32.0"``).
+        signature: the file's own inputs and outputs.
+    """
+
+    name: str
+    signature: Signature
+
+    @abstractmethod
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """One call: native inputs to native outputs, which the caller owns.
+
+        Raises:
+            ExecutionError: the runtime failed.
+        """
+
+    @abstractmethod
+    def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
+        """Memory for repeated calls with these input shapes.
+
+        Raises:
+            ExecutionError: the runtime has no memory to share for such inputs or outputs.
+        """

@@ -1,0 +1,161 @@
+"""From a bundle or a model file to a session."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekit.errors import EdgekitError, ExecutionError, InputError, missing
+from edgekit.runtime.engine import Engine
+from edgekit.runtime.session import Session
+
+if TYPE_CHECKING:
+    from edgekit.bundle import Artifact, Bundle
+
+# A target's runtimes: the modules, any of which suffices, and the extra that brings the first.
+_RUNTIMES = {
+    "onnx": (("onnxruntime",), "runtime-onnx"),
+    "tflite": (("ai_edge_litert", "tflite_runtime"), "runtime-tflite"),
+    "coreml": (("coremltools",), "coreml"),
+}
+_SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".mlpackage": "coreml"}
+
+
+def load(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    scheme: str | None = None,
+    threads: int | None = None,
+    native: bool = False,
+) -> Session:
+    """Open a bundle (.edge, or an unpacked folder) or a model file (.onnx, .tflite, .mlpackage) for running.
+
+    Of a bundle it takes the verified artifact whose runtime is installed here and which answered fastest when the
+    bundle was made; an artifact that nothing has executed only when ``target`` (and ``scheme``) name it.
+
+    Args:
+        path: the bundle or model file.
+        target: ``onnx``, ``tflite`` or ``coreml``; ``None`` to choose.
+        scheme: ``float32``, …; ``None`` to choose.
+        threads: threads of the runtime; ``None`` leaves the choice to it.
+        native: speak the model file's own names, dtypes and layout instead of the bundle's.
+
+    Raises:
+        InputError: no such file, or no such artifact in it.
+        BundleError: a damaged bundle.
+        MissingDependencyError: no runtime for any artifact is installed.
+        ExecutionError: the runtime cannot load the model.
+    """
+    path = Path(path)
+    kind = target_of(path)
+    if kind is not None:
+        if not path.exists():
+            raise InputError(f"load {path}", "no such file", "check the path")
+        if target not in {None, kind} or scheme is not None:
+            raise InputError(f"load {path} as {target or scheme}", "it is a model file", "leave target and scheme off")
+        return Session(open_engine(kind, path, threads=threads))
+    from edgekit.bundle import Bundle
+
+    bundle = Bundle.open(path)
+    artifact = choose(bundle, target, scheme)
+    engine = _open_artifact(bundle, artifact, threads)
+    if native:
+        return Session(engine)
+    return Session(
+        engine,
+        bundle.manifest.signature,
+        artifact.inputs,
+        artifact.outputs,
+        golden=bundle.golden,
+        tolerance=artifact.verdict.tolerance,
+    )
+
+
+def target_of(path: Path) -> str | None:
+    """The format of a model file by its suffix; ``None`` for anything else, such as a bundle."""
+    return _SUFFIXES.get(path.suffix.lower())
+
+
+def choose(bundle: Bundle, target: str | None, scheme: str | None) -> Artifact:
+    """The artifact that suits this machine."""
+    named = [
+        artifact
+        for artifact in bundle.artifacts
+        if target in {None, artifact.target} and scheme in {None, artifact.scheme}
+    ]
+    listed = ", ".join(f"{artifact.target}/{artifact.scheme}" for artifact in bundle.artifacts)
+    if not named:
+        asked = "/".join(part for part in (target, scheme) if part)
+        raise InputError(f"load {asked}", "the bundle has no such artifact", f"it has: {listed}")
+    usable = [a for a in named if a.verdict.passed or (target is not None and a.verdict.passed is None)]
+    if not usable:
+        raise InputError(
+            "load a verified artifact", f"nothing has executed {listed}", "name one to take it unverified: target=…"
+        )
+    here = [artifact for artifact in usable if _installed(artifact.target)]
+    if not here:
+        modules, extra = _RUNTIMES[usable[0].target]
+        raise missing(f"run {usable[0].target}/{usable[0].scheme}", modules[0], extra)
+    # A float32 model is never passed over for a smaller one that nobody asked for.
+    plain = [artifact for artifact in here if artifact.scheme == "float32"] or here
+    return min(plain, key=lambda a: (a.call_ms is None, a.call_ms or 0.0))
+
+
+def open_engine(target: str, model: Path | bytes, *, threads: int | None = None) -> Engine:
+    """The runtime of a target, with a model file opened.
+
+    Raises:
+        MissingDependencyError: the runtime is not installed.
+        ExecutionError: it cannot load the model, or does not exist on this system.
+    """
+    engine: Any
+    if target == "onnx":
+        from edgekit.runtime.onnx import OnnxEngine
+
+        return OnnxEngine(model, threads=threads)
+    if target == "tflite":
+        from edgekit.runtime.tflite import TfliteEngine
+
+        return TfliteEngine(model, threads=threads)
+    from edgekit.runtime.coreml import CoremlEngine
+
+    if not isinstance(model, Path):
+        raise ExecutionError("load a Core ML package", "it is a folder", "extract it first")
+    engine = CoremlEngine(model)
+    return engine  # type: ignore[no-any-return]
+
+
+def executable(target: str) -> str:
+    """Why a target cannot be executed here; empty where it can."""
+    if target == "coreml" and sys.platform != "darwin":
+        from edgekit.runtime.coreml import ABSENT
+
+        return ABSENT
+    modules, extra = _RUNTIMES[target]
+    return "" if _installed(target) else f"{modules[0]} is not installed: pip install 'edgekit[{extra}]'"
+
+
+def _installed(target: str) -> bool:
+    return any(importlib.util.find_spec(module) is not None for module in _RUNTIMES[target][0])
+
+
+def _open_artifact(bundle: Bundle, artifact: Artifact, threads: int | None) -> Engine:
+    """Open from memory where the model is one file, from a temporary folder where it is several."""
+    if artifact.target != "coreml" and len(artifact.files) <= 1:
+        return open_engine(artifact.target, bundle.model_bytes(artifact), threads=threads)
+    folder = tempfile.TemporaryDirectory(prefix="edgekit-")
+    try:
+        engine = open_engine(artifact.target, bundle.extract(artifact, Path(folder.name)), threads=threads)
+    except EdgekitError:
+        folder.cleanup()
+        raise
+    # The runtime may map the files for as long as it lives.
+    cleanup: Callable[[], None] = folder.cleanup
+    weakref.finalize(engine, cleanup)
+    return engine
