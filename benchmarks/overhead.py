@@ -96,7 +96,9 @@ def measure(*arguments: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         before = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, __file__, *arguments, "--output", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, __file__, *arguments, "--output", folder],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - before
@@ -116,7 +118,9 @@ def compare(target: str, rounds: int) -> dict[str, object]:
         order = ["hand", "edgekit"] if index % 2 == 0 else ["edgekit", "hand"]
         for side in order:
             sides[side].append(measure("--side", side, "--targets", target))
-            print(f"{target} {side}: {sides[side][-1][0]:.1f} s, {sides[side][-1][1]:.0f} MB", file=sys.stderr, flush=True)
+            print(
+                f"{target} {side}: {sides[side][-1][0]:.1f} s, {sides[side][-1][1]:.0f} MB", file=sys.stderr, flush=True
+            )
     wall = {side: statistics.median(seconds for seconds, _ in runs) for side, runs in sides.items()}
     memory = {side: statistics.median(peak for _, peak in runs) for side, runs in sides.items()}
     return {
@@ -158,7 +162,9 @@ def main() -> None:
         return
     results = [compare(target, given.rounds) for target in targets]
     together = side_by_side(targets, max(1, given.rounds // 2)) if len(targets) > 1 else None
-    print(f"{'target':8} {'wall':>6} {'memory':>7}   (edgekit / by hand; at most {LIMITS['wall']} and {LIMITS['memory']})")
+    print(
+        f"{'target':8} {'wall':>6} {'memory':>7}   (edgekit / by hand; at most {LIMITS['wall']} and {LIMITS['memory']})"
+    )
     for result in results:
         print(f"{result['target']:8} {result['wall_ratio']:6.2f} {result['memory_ratio']:7.2f}")
     if together:

@@ -37,7 +37,7 @@ _DTYPES = {"float32": np.float32, "float16": np.float16, "int64": np.int32, "int
     known_gaps=("dynamic batch up to 64", "int64 inputs become int32", "no boolean inputs"),
 )
 def torch_to_coreml(source: TorchSource, options: ConvertOptions, output: Path) -> None:
-    """Trace and convert to an ML Program, in the precision of ``options.scheme``, for iOS 15 or the lowest that serves."""
+    """Trace and convert to an ML Program, in ``options.scheme``'s precision, for iOS 15 or the lowest that serves."""
     import torch
 
     refused = [spec for spec in source.signature.inputs if spec.dtype not in _DTYPES]

@@ -28,7 +28,7 @@ _HOMES = {
     "load": "edgekit.runtime",
 }
 
-__all__ = ["Bundle", "Session", "Signature", "TensorSpec", "__version__", "convert", "errors", "load"]  # noqa: F822 - lazily
+__all__ = ["Bundle", "Session", "Signature", "TensorSpec", "__version__", "convert", "errors", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -116,10 +116,12 @@ class Signature:
             array = inputs[spec.name]
             if not isinstance(array, np.ndarray):
                 raise InputError(f"input {spec.name!r}", f"got {type(array).__name__}", f"give a numpy array: {spec}")
-            given = TensorSpec.of(spec.name, array)
-            if given.dtype != spec.dtype:
+            actual = TensorSpec.of(spec.name, array)
+            if actual.dtype != spec.dtype:
                 raise InputError(
-                    f"input {spec.name!r}", f"got dtype {given.dtype}, the model takes {spec.dtype}", "convert it first"
+                    f"input {spec.name!r}",
+                    f"got dtype {actual.dtype}, the model takes {spec.dtype}",
+                    "convert it first",
                 )
             if not array.dtype.isnative:
                 raise InputError(

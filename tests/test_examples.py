@@ -12,7 +12,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
 # The first script makes what the others use.
-FIRST = {"01-pytorch-image-classifier": "photographs.py", "02-keras-model": "train.py", "03-sklearn-pipeline": "train.py"}
+FIRST = {
+    "01-pytorch-image-classifier": "photographs.py",
+    "02-keras-model": "train.py",
+    "03-sklearn-pipeline": "train.py",
+}
 
 
 def run(command: list[str], folder: Path) -> str:

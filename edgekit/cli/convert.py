@@ -85,7 +85,7 @@ def convert(
     from edgekit.verify.tolerance import parse_tolerance
 
     shapes, dtypes = options.parse_shapes(input_shape or [])
-    bundle = output or Path(f"{Path(model.rpartition(':')[2] or model).stem}.edge")
+    bundle = output or Path(f"{_name_of(model)}.edge")
     if not timeout > 0:
         raise InputError(f"--timeout {timeout:g}", "no target is converted in no time", "give seconds, more than 0")
     if report is not None:
@@ -131,6 +131,12 @@ def convert(
     else:
         _show(result, report)
     raise typer.Exit(result.exit_code)
+
+
+def _name_of(model: str) -> str:
+    """What a bundle is called after: the model's file or folder, or the factory."""
+    path = Path(model)
+    return path.resolve().stem if path.exists() else Path(model.rpartition(":")[2] or model).stem
 
 
 def _show(result: ConvertResult, report: Path | None) -> None:

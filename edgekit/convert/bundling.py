@@ -125,7 +125,7 @@ def _companions(path: Path) -> list[str]:
 
 
 def _golden_runs(signature: Signature, samples: Samples, reference: Sequence[Mapping[str, Array]] | None) -> list[Run]:
-    """The first samples, one a run, as many as the limits allow and at least one; without outputs where none are known."""
+    """The first samples, one a run, as many as the limits allow, at least one; without outputs where none are known."""
     chosen: list[Run] = []
     size = 0
     rows = all(spec.shape[:1] == (None,) for spec in (*signature.inputs, *signature.outputs))

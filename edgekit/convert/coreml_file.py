@@ -37,7 +37,7 @@ def import_coremltools(*needed: str) -> ModuleType:
     if "coremltools" in sys.modules:
         return sys.modules["coremltools"]
     if "torch" in needed:
-        # torch._dynamo looks for the same frameworks; imported under the blocker, it would remember that they are absent.
+        # torch._dynamo looks for the same frameworks; imported under the blocker, it would remember them as absent.
         importlib.import_module("torch._dynamo")
     hidden = _Hidden({name for name in _FRAMEWORKS - set(needed) if name not in sys.modules})
     sys.meta_path.insert(0, hidden)

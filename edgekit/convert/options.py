@@ -33,7 +33,10 @@ class ConvertOptions:
 
 # Words of Core ML's own language; coremltools renames what is called so.
 _COREML_RESERVED = frozenset(
-    ["any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "state"]
+    (
+        *("any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "state"),
+        *("bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    )
 )
 
 
@@ -41,7 +44,7 @@ def legal_names(signature: Signature, target: str) -> tuple[dict[str, str], dict
     """The names that a target's files can hold, by the source's names: (inputs, outputs).
 
     Core ML takes identifiers only. ONNX and Core ML have one space of names for inputs and outputs, so an output called
-    as an input (a state that goes in and comes out) gets ``_out`` behind its name. TFLite takes any text on either side.
+    as an input (a state that goes in and comes out) gets ``_out`` behind its name. TFLite takes any text on each side.
     """
     taken: set[str] = set()
     inputs = _assign(signature.input_names, target, taken, "")

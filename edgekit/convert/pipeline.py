@@ -60,7 +60,7 @@ class ConvertResult:
 
     Attributes:
         bundle: the bundle's path; ``None`` when no artifact could be put in one.
-        artifacts: every model file made, as the manifest's rows, those that failed their verification with ``file`` null.
+        artifacts: a manifest row for every model file made; of those that failed their verification, ``file`` is null.
         failed: every target and scheme that is not in the bundle.
         work: the folder with the logs (and, kept, the failed files); ``None`` when nothing failed.
     """

@@ -58,7 +58,7 @@ class ConvertRequest:
 
     def __post_init__(self) -> None:
         _known("target", self.targets, TARGETS, "targets")
-        _known("scheme", self.schemes, SCHEMES, "schemes")
+        _known("scheme", self.schemes, tuple(SCHEMES), "schemes")
         if self.dynamic:
             _known("dynamic dimension", self.dynamic, ("batch",), "dimensions that can be dynamic")
         if self.layout is not None:

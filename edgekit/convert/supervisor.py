@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -71,7 +72,9 @@ def run_tasks(
     Returns:
         The outcomes in the order in which they ended.
     """
-    waiting, running, outcomes = list(tasks), [], []
+    waiting = list(tasks)
+    running: list[_Running] = []
+    outcomes: list[Outcome] = []
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -192,10 +195,8 @@ def _end(worker: _Running) -> None:
             command = ["taskkill", "/F", "/T", "/PID", str(worker.process.pid)]
             subprocess.run(command, check=False, capture_output=True)
     else:
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(worker.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
     worker.process.wait()
     worker.log.close()
     shutil.rmtree(_temporary(worker.task), ignore_errors=True)

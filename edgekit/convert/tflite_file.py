@@ -112,7 +112,7 @@ def _front(model: Any, signatures: list[_SignatureDef], metadata: dict[str, str]
 
 
 def _layout(model: Any, signatures: list[_SignatureDef], metadata: dict[str, str], start: int) -> bytes:
-    """Version 3's root: version, operator codes, subgraphs, description, buffers, metadata buffer, metadata, signatures."""
+    """Version 3's root: version, operators, subgraphs, description, buffers, metadata buffer, metadata, signatures."""
     writer = _Writer()
     table = model._tab
 
@@ -177,7 +177,7 @@ class _Writer:
         return len(self.data)
 
     def table(self, values: list[Any]) -> _Table:
-        """A table of 32-bit fields: numbers as they are, absolute positions and children as offsets, ``None`` absent."""
+        """A table of 32-bit fields: numbers as they are, positions and children as offsets, ``None`` left out."""
         count = len(values)
         vtable = self.align(4)
         present = [value is not None for value in values]

@@ -1,8 +1,8 @@
 """A conversion or a verification in a process of its own: ``python -m edgekit.convert.worker FOLDER``.
 
 The folder holds ``job.json``; the worker leaves ``result.json`` there, and the name of the step it is at in ``step``.
-Whatever it prints goes to the log that its parent opened. It ends when its parent does: the parent holds the other end of
-its standard input, which closes however the parent dies, on every system.
+Whatever it prints goes to the log that its parent opened. It ends when its parent does: the parent holds the other end
+of its standard input, which closes however the parent dies, on every system.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
         result = kinds[job["kind"]](job, folder)
     except EdgekitError as error:
         result = {"error": error.to_json()}
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever ends the job is its result
         traceback.print_exc()
         result = {"error": as_conversion_error(error, job["asked"], _current_step(folder)).to_json()}
     sys.stdout.flush()
@@ -77,7 +77,7 @@ def _convert(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             made.append(made_to_json(one))
         except EdgekitError as error:
             failed.append({"scheme": scheme, "error": error.to_json()})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a vendor raises is this target's failure
             traceback.print_exc()
             asked = f"convert to {job['target']} {scheme}"
             told = as_conversion_error(error, asked, _current_step(folder), prepared.source)

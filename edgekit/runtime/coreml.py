@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,14 +24,12 @@ class CoremlEngine(Engine):
         Raises:
             ExecutionError: not on macOS, or Core ML cannot load it.
         """
-        if sys.platform != "darwin":
+        if platform.system() != "Darwin":
             raise ExecutionError(f"run {model.name}", ABSENT, "verify it on a Mac: edgekit verify model.edge")
         try:
             from coremltools import ComputeUnit, models
         except ImportError as error:
             raise missing("run a Core ML model", "coremltools", "coreml") from error
-        import platform
-
         from edgekit.convert.coreml_file import read_signature
 
         try:

@@ -148,7 +148,7 @@ def _installed(target: str) -> bool:
 def _open_artifact(bundle: Bundle, artifact: Artifact, threads: int | None) -> Engine:
     """Open from memory where the model is one file, from a temporary folder where it is several."""
     if artifact.target != "coreml" and len(artifact.files) <= 1:
-        return open_engine(artifact.target, bundle.model_bytes(artifact), threads=threads)
+        return open_engine(artifact.target, bytes(bundle.model_bytes(artifact)), threads=threads)
     folder = tempfile.TemporaryDirectory(prefix="edgekit-")
     try:
         engine = open_engine(artifact.target, bundle.extract(artifact, Path(folder.name)), threads=threads)

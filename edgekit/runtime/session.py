@@ -178,7 +178,7 @@ def from_native(array: Array, binding: Binding, dtype: str) -> Array:
 
 
 def _name(array: Array) -> str:
-    return array.dtype.name
+    return str(array.dtype.name)
 
 
 def _bound(

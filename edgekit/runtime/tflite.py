@@ -47,7 +47,7 @@ class TfliteEngine(Engine):
             first = next(iter(signatures.values()))
             # A signature lists its tensors by name; the model's own order is that of the graph's inputs.
             self._inputs = {name: i for i in inputs for name, index in first["inputs"].items() if index == i}
-            self._outputs = {name: i for name, i in first["outputs"].items()}
+            self._outputs = dict(first["outputs"])
         else:
             self._inputs = {detail["name"]: index for index, detail in inputs.items()}
             self._outputs = {detail["name"]: index for index, detail in outputs.items()}
@@ -73,7 +73,7 @@ class TfliteEngine(Engine):
     def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
         """Views of an interpreter's own memory: a call copies nothing.
 
-        They keep the interpreter for themselves; whatever comes after runs in another, which could not move that memory.
+        They keep the interpreter for themselves; whatever comes after runs in another, so that nothing moves it.
         """
         with self._lock:
             try:

@@ -46,7 +46,13 @@ _PACKAGES = {
 }
 
 # A live object's framework, by the top-level modules of its class's ancestors, first match wins.
-_OWNERS = {"torch": "torch", "keras": "tensorflow", "tensorflow": "tensorflow", "tf_keras": "tensorflow", "sklearn": "sklearn"}
+_OWNERS = {
+    "torch": "torch",
+    "keras": "tensorflow",
+    "tensorflow": "tensorflow",
+    "tf_keras": "tensorflow",
+    "sklearn": "sklearn",
+}
 
 
 def open_source(request: LoadRequest) -> Source:

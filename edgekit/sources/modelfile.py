@@ -1,4 +1,4 @@
-"""Model files that exist already (.onnx, .tflite, .mlpackage), taken as they are: their own runtime is their reference."""
+"""Model files that exist already (.onnx, .tflite, .mlpackage), taken as they are: their runtime is their reference."""
 
 from __future__ import annotations
 

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgekit.errors import ExecutionError, InputError
-from edgekit.signature import Array, Shape, Signature, TensorSpec
+from edgekit.signature import Array, Signature, TensorSpec
 from edgekit.sources.base import LoadRequest, Provenance, Source
-from edgekit.sources.inputs import InputFacts, renamed, resolve_inputs
+from edgekit.sources.inputs import renamed, resolve_inputs
 from edgekit.sources.provenance import file_provenance
+from edgekit.sources.torch_arguments import opened
 from edgekit.sources.torch_files import load_weights as load_weights  # noqa: PLC0414 - part of this module's interface
 from edgekit.sources.torch_files import read_module
-
-
-@dataclass(frozen=True)
-class _Arguments:
-    """How a module takes its tensors: the first ones by position, the rest by keyword."""
-
-    positional: tuple[str, ...]
-    keyword: tuple[str, ...]
-    required: frozenset[str]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.positional + self.keyword
 
 
 def load(request: LoadRequest) -> TorchSource:
@@ -89,7 +75,7 @@ class TorchSource(Source):
         inner, call = self._exportable() if exportable else (self.module, self._call)
         turned = [spec.name in channels_last for spec in self.signature.inputs]
 
-        class Interface(torch.nn.Module):
+        class Interface(torch.nn.Module):  # type: ignore[misc] # torch is not followed
             def __init__(self) -> None:
                 super().__init__()
                 self.model = inner
@@ -228,7 +214,7 @@ def _layers(program: Any, wanted: str) -> list[str]:
 
 
 def _source(native: Any, request: LoadRequest, provenance: Provenance) -> TorchSource:
-    module, arguments, facts = _opened(native, request)
+    module, arguments, facts = opened(native, request)
     _require_cpu(module)
     inputs = resolve_inputs(facts, request)
     _require_tensors(inputs)
@@ -238,7 +224,7 @@ def _source(native: Any, request: LoadRequest, provenance: Provenance) -> TorchS
         tuple(name for name in arguments.positional if name in taken),
         tuple(name for name in arguments.keyword if name in taken),
     )
-    ordered = {name: spec for name, spec in zip(taken, inputs, strict=True)}
+    ordered = dict(zip(taken, inputs, strict=True))
     inputs = tuple(ordered[name] for name in (*used[0], *used[1]))
     source = TorchSource(native, module, used, provenance)
     try:
@@ -248,56 +234,6 @@ def _source(native: Any, request: LoadRequest, provenance: Provenance) -> TorchS
         source.close()
         raise
     return source
-
-
-def _opened(native: Any, request: LoadRequest) -> tuple[Any, _Arguments, InputFacts]:
-    """The callable module, how it takes its arguments, and what it says of its inputs."""
-    import torch
-
-    if isinstance(native, torch.export.ExportedProgram):
-        return _from_program(native, request)
-    if isinstance(native, torch.jit.ScriptModule):
-        given = native.forward.schema.arguments[1:]  # the first one is the module itself
-        required = frozenset(argument.name for argument in given if not argument.has_default_value())
-        arguments = _Arguments((), tuple(argument.name for argument in given), required)
-    else:
-        arguments = _from_forward(native, request)
-    return native, arguments, InputFacts(arguments.names, arguments.required, {}, {})
-
-
-def _from_forward(module: Any, request: LoadRequest) -> _Arguments:
-    parameters = inspect.signature(module.forward).parameters.values()
-    positional = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY)
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters) and not named:
-        count = len(request.input_names or request.example or request.shapes) or 1
-        names = tuple(f"input_{index}" for index in range(count))
-        return _Arguments(names, (), frozenset(names))
-    required = frozenset(p.name for p in named if p.default is p.empty)
-    return _Arguments(positional, tuple(p.name for p in named[len(positional) :]), required)
-
-
-def _from_program(program: Any, request: LoadRequest) -> tuple[Any, _Arguments, InputFacts]:
-    positional, keywords = program.call_spec.in_spec.children()
-    if any(not spec.is_leaf() for spec in (*positional.children(), *keywords.children())):
-        raise InputError(
-            f"load {request.model}",
-            "an input is a list, tuple or dictionary of tensors",
-            "export with one tensor an input",
-        )
-    names = tuple(program.graph_signature.user_inputs)
-    count = len(positional.children())
-    metas = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
-    shapes: dict[str, Shape] = {}
-    for name in names:
-        # A symbolic dimension was exported as dynamic; a plain integer is fixed.
-        shapes[name] = tuple(size if isinstance(size, int) else None for size in metas[name].shape)
-    dtypes = {name: str(metas[name].dtype).removeprefix("torch.") for name in names}
-    arguments = _Arguments(names[:count], tuple(keywords.context or ()), frozenset(names))
-    module = program.module(check_guards=False)
-    # Its own check of the inputs cannot be traced; what a session or a converter gives it is checked already.
-    module._forward_pre_hooks.clear()
-    return module, arguments, InputFacts(names, frozenset(names), shapes, dtypes)
 
 
 def _outputs(source: TorchSource, request: LoadRequest) -> tuple[TensorSpec, ...]:
@@ -337,10 +273,10 @@ def _answer(source: TorchSource, request: LoadRequest, *, batch: int) -> list[tu
     except InputError:
         raise
     except Exception as error:
-        given = ", ".join(str(spec) for spec in source.signature.inputs)
+        taken = ", ".join(str(spec) for spec in source.signature.inputs)
         message = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"run {request.model} on {given}", message, "check the samples or --input-shape against what forward takes"
+            f"run {request.model} on {taken}", message, "check the samples or --input-shape against what forward takes"
         ) from error
 
 

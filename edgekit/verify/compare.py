@@ -189,8 +189,8 @@ def _label_agreement(reference: list[Array], outputs: list[Array], tolerance: To
     """The share of rows whose best class is the reference's, and how many rows were near-ties.
 
     Outputs are scores where they have two dimensions and at least two columns. A row is a near-tie where the
-    reference's two best scores are closer than twice the noise that the tolerance allows (one score may fall by it while
-    the other rises), or than float32 can tell apart.
+    reference's two best scores are closer than twice the noise that the tolerance allows (one score may fall by it
+    while the other rises), or than float32 can tell apart.
     """
     if reference[0].ndim != 2 or reference[0].shape[1] < 2 or len({run.shape[1:] for run in reference}) > 1:
         return None, 0

@@ -88,4 +88,4 @@ def parse_tolerance(text: str) -> dict[str, float]:
 
 def _pick(choose: object, mine: float | None, theirs: float | None) -> float | None:
     given = [bound for bound in (mine, theirs) if bound is not None]
-    return choose(given) if given else None  # type: ignore[operator,no-any-return]
+    return choose(given) if given else None  # type: ignore[operator]

@@ -181,7 +181,7 @@ class Verdict:
 
 def _worst(choose: object, values: list[float | None]) -> float | None:
     given = [value for value in values if value is not None]
-    return choose(given) if given else None  # type: ignore[operator,no-any-return]
+    return choose(given) if given else None  # type: ignore[operator]
 
 
 def _finite(value: float | None) -> float | None:

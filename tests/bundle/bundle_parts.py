@@ -83,5 +83,6 @@ def make_parts(work: Path) -> Parts:
         labels=("Katze 🐈", "dog"),
         seed=7,
         notes=("one note",),
+        columns={"x": ("a", "b")},
     )
     return Parts(manifest, files, work / "golden.npz")
