@@ -32,6 +32,8 @@ demo: $(VENV)/installed
 	$(BIN)/python $(EXAMPLE)/photographs.py demo
 	$(call say,Converting EfficientNet-Lite0 to ONNX, TFLite and Core ML; then executing and comparing each)
 	$(BIN)/python $(EXAMPLE)/convert.py demo
+	$(call say,What is in the bundle now)
+	$(BIN)/edgekit inspect demo/model.edge
 	$(call say,Done: look at demo/report.html; the bundle is demo/model.edge)
 
 lint: $(VENV)/installed

@@ -1,6 +1,8 @@
 """A Python without frameworks: a virtual environment that sees only what it is given."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -45,4 +47,6 @@ class BarePython:
 @cache
 def bare_python() -> BarePython:
     """The one environment of this test session."""
-    return BarePython(Path(mkdtemp(prefix="edgekit-bare-")))
+    folder = Path(mkdtemp(prefix="edgekit-bare-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return BarePython(folder)

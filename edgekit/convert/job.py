@@ -18,6 +18,8 @@ from edgekit.verify.tolerance import Tolerance
 SAMPLES = "samples.npz"
 REFERENCE = "reference.npz"
 SOURCE = "source.json"
+# The exit code of a worker that could not write its result because the disk is full (sysexits.h: EX_IOERR).
+DISK_FULL = 74
 
 
 def write_reference(work: Path, prepared: Prepared, runs: Sequence[Mapping[str, Array]] | None) -> None:

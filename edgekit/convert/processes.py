@@ -11,7 +11,8 @@ from edgekit.convert.job import SAMPLES, made_from_json
 from edgekit.convert.make import Made
 from edgekit.convert.request import ConvertRequest
 from edgekit.convert.supervisor import Outcome, Task, run_tasks
-from edgekit.errors import EdgekitError, ExecutionError
+from edgekit.errors import EdgekitError, ExecutionError, StorageError
+from edgekit.sources import framework_of
 from edgekit.verify.verdict import Verdict
 
 Event = Callable[[str, str, float], None]
@@ -52,6 +53,8 @@ def run(request: ConvertRequest, work: Path, *, timeout: float, jobs: int, event
     Raises:
         EdgekitError: what was asked is wrong for every target.
     """
+    # What can be seen without loading anything is refused before a process is started.
+    framework_of(request.model, request.weights)
     # The first worker also runs the original: the others need not wait for it, and no process loads it for that alone.
     tasks = [
         Task(
@@ -70,7 +73,8 @@ def run(request: ConvertRequest, work: Path, *, timeout: float, jobs: int, event
     ]
     outcomes = run_tasks(tasks, jobs=jobs, timeout=timeout, event=event, stop_on=_for_all)
     for outcome in outcomes:
-        if outcome.error is not None and _for_all(outcome):
+        # On a full disk there will be no bundle either.
+        if outcome.error is not None and (_for_all(outcome) or isinstance(outcome.error, StorageError)):
             raise outcome.error
     result = Run()
     made = _made(outcomes, request, result)
@@ -121,6 +125,8 @@ def _check(
     }
     task = Task(name, work / "logs" / f"{target}-{made.scheme}-verify", job)
     (outcome,) = run_tasks([task], jobs=1, timeout=timeout, event=event, stop_on=lambda _: False)
+    if isinstance(outcome.error, StorageError):
+        raise outcome.error
     if outcome.error is not None:
         result.failed.append(NotMade(target, made.scheme, outcome.error, task.log))
         return

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from edgekit.convert.job import read_json, write_json
-from edgekit.errors import ConversionError, EdgekitError
+from edgekit.convert.job import DISK_FULL, read_json, write_json
+from edgekit.errors import ConversionError, EdgekitError, StorageError
 
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 3
@@ -155,6 +155,10 @@ def _look_at(worker: _Running, timeout: float, event: Event) -> Outcome | None:
         result = read_json(path)
         error_json = result.get("error")
         return Outcome(worker.task, seconds, result, EdgekitError.from_json(error_json) if error_json else None)
+    if code == DISK_FULL:
+        why = f"no space left on the disk at: {step or 'start'}"
+        full = StorageError(asked, why, "free some space, or write elsewhere with -o")
+        return Outcome(worker.task, seconds, error=full)
     why = f"the process {_death(code)} at: {step or 'start'}; the log ends: {_tail(worker.task.log)}"
     return Outcome(worker.task, seconds, error=ConversionError(asked, why, _advice(code)))
 

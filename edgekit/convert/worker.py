@@ -7,6 +7,7 @@ of its standard input, which closes however the parent dies, on every system.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 
 from edgekit.convert.diagnose import as_conversion_error
 from edgekit.convert.job import (
+    DISK_FULL,
     SOURCE,
     made_from_json,
     made_to_json,
@@ -32,8 +34,20 @@ from edgekit.errors import EdgekitError
 
 def main() -> None:
     """Do the job of the folder that the command line names."""
-    folder = Path(sys.argv[1])
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    code = 1
+    try:
+        _work(Path(sys.argv[1]))
+        code = 0
+    except OSError as error:
+        # Not even the result could be written: the exit code is all that the parent gets.
+        code = DISK_FULL if error.errno == errno.ENOSPC else 1
+    finally:
+        # Frameworks have been seen to crash or hang in their own clean-up; what they made is already on disk.
+        os._exit(code)
+
+
+def _work(folder: Path) -> None:
     job = read_json(folder / "job.json")
     kinds = {"convert": _convert, "verify": _verify}
     try:
@@ -46,8 +60,6 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     write_json(folder / "result.json", result)
-    # Frameworks have been seen to crash or hang in their own clean-up; what they made is already on disk.
-    os._exit(0)
 
 
 def _convert(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:

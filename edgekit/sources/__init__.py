@@ -62,27 +62,48 @@ def open_source(request: LoadRequest) -> Source:
         InputError: the file is missing, of an unknown kind, or does not hold what its name says.
         MissingDependencyError: the framework is not installed.
     """
-    asked = f"load {request.model}"
-    path = Path(request.model)
-    if not path.exists() and _is_factory(request.model):
+    framework = framework_of(request.model, request.weights)
+    if framework is None:
         return _from_factory(request)
-    if not path.exists():
+    loaded: Source = _module(framework, f"load {request.model}").load(request)
+    return loaded
+
+
+def framework_of(model: str, weights: str | None = None) -> str | None:
+    """The framework that reads a model, by what can be seen without loading it; ``None`` for a factory.
+
+    Raises:
+        InputError: the file is missing, of an unknown kind, or has weights of its own beside those given.
+    """
+    asked = f"load {model}"
+    path = Path(model)
+    try:
+        exists = path.exists()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise InputError(asked, error.strerror or str(error), "check the path") from error
+    if not exists and _is_factory(model):
+        return None
+    if not exists:
         raise InputError(asked, "no such file or folder", "check the path; a factory is written package.module:factory")
+    if not (path.is_file() or path.is_dir()):  # a pipe would be waited on without end
+        raise InputError(asked, "it is neither a file nor a folder", _kinds())
+    framework = _framework(path, asked)
+    if weights:
+        raise InputError(f"--weights {weights}", f"{path.name} holds its own weights", "leave --weights off")
+    return framework
+
+
+def _framework(path: Path, asked: str) -> str:
     suffix = path.suffix.lower()
     if path.is_dir() and suffix != ".mlpackage":
         if not ((path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file()):
             raise InputError(asked, "the folder is not a SavedModel (it has no saved_model.pb)", _kinds())
-        framework = "tensorflow"
-    elif suffix == ".safetensors":
+        return "tensorflow"
+    if suffix == ".safetensors":
         raise InputError(asked, "weights alone say nothing of the network", _factory_hint(path))
-    elif suffix in SUFFIXES:
-        framework = SUFFIXES[suffix]
-    else:
+    if suffix not in SUFFIXES:
         raise InputError(asked, f"unknown kind of file {suffix or path.name!r}", _kinds())
-    if request.weights:
-        raise InputError(f"--weights {request.weights}", f"{path.name} holds its own weights", "leave --weights off")
-    loaded: Source = _module(framework, asked).load(request)
-    return loaded
+    return SUFFIXES[suffix]
 
 
 def wrap_object(native: Any, request: LoadRequest) -> Source:
@@ -114,7 +135,7 @@ def _from_factory(request: LoadRequest) -> Source:
     except ModuleNotFoundError as error:
         where = f"looked in {Path.cwd()} and the installed packages"
         raise InputError(asked, f"no module named {error.name!r}", f"{where}; check the name") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(asked, f"importing {module_name} raised {type(error).__name__}: {error}", "mend it") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
@@ -123,7 +144,7 @@ def _from_factory(request: LoadRequest) -> Source:
         raise InputError(asked, f"{module_name} has no callable {attribute!r}", f"it has: {has}")
     try:
         native = factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = f"{attribute}() raised {type(error).__name__}: {error}"
         raise InputError(asked, why, "the factory must work without arguments") from error
     return _with_weights(native, request)

@@ -119,7 +119,10 @@ class TorchSource(Source):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what the exporter deprecates, the vendor's log speaks
-                program = torch.export.export(self.interface(exportable=True), self.example(example))
+                program = self.native
+                # A program exported once keeps its layers' names; exporting it again would lose them.
+                if not isinstance(program, torch.export.ExportedProgram):
+                    program = torch.export.export(self.interface(exportable=True), self.example(example))
                 # A vendor names what it saw: the operator as written, or one of those that it was taken apart into.
                 return _layers(program, wanted) or _layers(program.run_decompositions(), wanted)
         except Exception:  # noqa: BLE001 - it only helps a message; the error it is for is being reported already

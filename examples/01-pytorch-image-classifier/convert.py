@@ -48,12 +48,6 @@ def main(folder: Path) -> None:
     for failure in result.failed:
         raise SystemExit(str(failure.error))
     print()
-    for row in result.artifacts:
-        verdict, call = row["verdict"], row["call_ms"]
-        word = {True: "passed", False: "FAILED", None: "not executed"}[verdict["passed"]]
-        distance = f"{verdict['sqnr_db']:.1f} dB from the original, {call:.1f} ms a call" if call else verdict["reason"]
-        print(f"{row['target']:7} {word:13} {row['bytes'] / 1e6:.1f} MB, {distance}")
-    print()
     photograph = folder / "photos" / PHOTOGRAPH
     answers = classify(folder / "model.edge", photograph)
     shown = Pictures("What each format says", (Picture.of(photograph, answers),))

@@ -203,8 +203,12 @@ METRIC = st.none() | st.floats(0, 1e6) | st.just(math.inf)
 def test_any_verdict_reads_back_as_the_same_json(
     sqnr: float | None, cosine: float | None, agreement: float | None, error: float
 ) -> None:
-    if sqnr == math.inf and agreement is not None:
-        agreement = 1.0  # identical outputs have identical labels
+    if sqnr == math.inf:
+        error = 0.0
+        agreement = None if agreement is None else 1.0  # identical outputs have identical labels
+    if sqnr is None:
+        # Without a ratio there are labels, and labels with an error do not all agree.
+        agreement = 0.5 if error else agreement or 1.0
     output = OutputVerdict(True, sqnr, cosine, error, error, error, agreement)
     data = Verdict(True, "litert 2.3.0", 3, False, Tolerance(sqnr_db=50), {"y": output}).to_json()
     assert Verdict.from_json(json.loads(json.dumps(data, allow_nan=False))).to_json() == data

@@ -78,6 +78,11 @@ def chatty():
     sys.stderr.write("and complains\\n")
     torch.manual_seed(0)
     return Net().eval()
+"""
+
+# Without torch, whose import is dear.
+_PLAIN = """
+import sys
 
 def quits():
     print("bye")
@@ -115,6 +120,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.importorskip(module)
     folder = tmp_path_factory.mktemp("models")
     (folder / "factories.py").write_text(_FACTORIES, encoding="utf-8")
+    (folder / "plain.py").write_text(_PLAIN, encoding="utf-8")
     _make(folder, _MAKE)
     return folder
 
