@@ -34,7 +34,12 @@ _DTYPES = {"float32": np.float32, "float16": np.float16, "int64": np.int32, "int
     tolerance=Tolerance(sqnr_db=90),
     schemes=("float32", "float16"),
     dynamic_batch=True,
-    known_gaps=("dynamic batch up to 64", "int64 inputs become int32", "no boolean inputs"),
+    known_gaps=(
+        "dynamic batch up to 64",
+        "int64 inputs become int32",
+        "no boolean inputs",
+        "PReLU of several slopes after a linear layer",
+    ),
 )
 def torch_to_coreml(source: TorchSource, options: ConvertOptions, output: Path) -> None:
     """Trace and convert to an ML Program, in ``options.scheme``'s precision, for iOS 15 or the lowest that serves."""

@@ -43,7 +43,15 @@ def examine() -> dict[str, Any]:
 
 def _tested() -> dict[str, str]:
     """Each package that a route declares, with its tested versions."""
-    found: dict[str, str] = {}
+    # The runtimes, and what the extras without a route bring.
+    found = {
+        "onnxruntime": ">=1.17",
+        "ai-edge-litert": ">=1.0",
+        "pillow": ">=10",
+        "pyarrow": ">=15",
+        "jinja2": ">=3.1",
+        "cryptography": ">=42",
+    }
     for route in registry.routes():
         found.update(route.tested)
     return dict(sorted(found.items()))

@@ -103,12 +103,15 @@ class Signature:
         """The input of that name."""
         return next(spec for spec in self.inputs if spec.name == name)
 
-    def check(self, inputs: Mapping[str, Array]) -> None:
+    def check(self, inputs: object) -> None:
         """Refuse inputs whose names, dtypes or shapes are not this signature's.
 
         Raises:
             InputError: says which input, what was given and what was wanted.
         """
+        if not isinstance(inputs, Mapping):
+            wanted = ", ".join(f"{name!r}: array" for name in self.input_names)
+            raise InputError(f"inputs of type {type(inputs).__name__}", "they have no names", f"give {{{wanted}}}")
         if inputs.keys() != set(self.input_names):
             wanted, given = ", ".join(self.input_names), ", ".join(inputs) or "nothing"
             raise InputError(f"inputs {given}", f"the model takes {wanted}", "give exactly those names")

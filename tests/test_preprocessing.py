@@ -216,7 +216,7 @@ def test_toml(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("mean = 127", "meen = 127", r"contract\.toml: preprocessing contract, meen: no such key\. known keys: size, "),
+        ("mean = 127", "meen = 127", r"contract\.toml: preprocessing contract, meen: no such key; known keys: size, "),
         ("mean = 127", "", "mean missing"),
         ("std = 128", "", "scale missing"),
         ("std = 128", "std = 0", "numbers other than 0"),

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from edgekit.bundle.archive import REPAIR, Span, index_archive, index_folder, unsafe_names
 from edgekit.bundle.digest import BLOCK
@@ -57,6 +58,8 @@ class Bundle:
                 raise InputError(asked, "it is neither a file nor a folder", "give the path of a bundle")
             else:
                 with path.open("rb") as file:
+                    if path.suffix.lower() != ".edge" and not _looks_like_a_bundle(file):
+                        raise BundleError(asked, "it is not an .edge bundle", "make one: edgekit convert MODEL")
                     spans = index_archive(asked, path, file)
             return _opened(asked, path, spans)
         except OSError as error:
@@ -183,6 +186,13 @@ class Bundle:
     def __repr__(self) -> str:
         listed = ", ".join(f"{artifact.target}/{artifact.scheme}" for artifact in self.artifacts)
         return f"<Bundle {self.path.name}: {listed}>"
+
+
+def _looks_like_a_bundle(file: IO[bytes]) -> bool:
+    """Whether a file begins as a bundle does: with the local header of its manifest."""
+    start = file.read(30 + len(MANIFEST))
+    file.seek(0)
+    return start.startswith(b"PK\x03\x04") and start.endswith(MANIFEST.encode())
 
 
 def _opened(asked: str, path: Path, spans: dict[str, Span]) -> Bundle:

@@ -133,7 +133,10 @@ def artifact_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
     """Artifacts as the contract's rows: how far from the original, how large, how long one call takes here."""
     right = ("SQNR", "max error", "labels", "samples", "size", "one call")
     columns = ("target", "scheme", "verdict", *right, "executed by")
-    return table(title, columns, [_artifact_row(row) for row in rows], right=right)
+    cells = [_artifact_row(row) for row in rows]
+    # A column that says nothing of any artifact is left out.
+    told = [index for index in range(len(columns)) if any(str(row[index]) for row in cells)]
+    return table(title, [columns[i] for i in told], [[row[i] for i in told] for row in cells], right=right)
 
 
 _WORDS = {True: ("passed", "green"), False: ("FAILED", "red"), None: ("not executed", "yellow")}
@@ -142,7 +145,9 @@ _WORDS = {True: ("passed", "green"), False: ("FAILED", "red"), None: ("not execu
 def _artifact_row(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
     verdict = row["verdict"]
     agreement = verdict["label_agreement"]
-    ties = f" ({verdict['near_ties']} near-ties)" if verdict["near_ties"] else ""
+    ties = (
+        f" ({verdict['near_ties']} near-tie{'s' if verdict['near_ties'] > 1 else ''})" if verdict["near_ties"] else ""
+    )
     random = " (random)" if verdict["synthetic_samples"] and verdict["samples"] else ""
     return (
         row["target"],

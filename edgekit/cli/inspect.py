@@ -93,5 +93,12 @@ def _facts(manifest: Manifest) -> Iterator[str]:
     if manifest.labels:
         more = ", …" if manifest.labels[3:] else ""
         yield f"labels: {len(manifest.labels)} ({', '.join(manifest.labels[:3])}{more})"
+    if manifest.preprocessing:
+        size = " × ".join(map(str, manifest.preprocessing["size"]))
+        yield f"preprocessing: {size} {manifest.preprocessing['colour']}, {manifest.preprocessing['layout']}"
+    for artifact in manifest.artifacts:
+        own = [spec for spec in artifact.signature.inputs if spec not in manifest.signature.inputs]
+        if own:
+            yield f"{artifact.file} itself takes {'; '.join(map(str, own))}"
     for note in manifest.notes:
         yield f"note: {note}"

@@ -12,6 +12,9 @@ from edgekit.cli import options
 if TYPE_CHECKING:
     from edgekit.runtime.running import Answers
 
+# Rows of an output that are shown; --output writes all of them.
+_SHOWN = 10
+
 HELP = """Run a bundle or model file on samples, as the device would.
 
 [bold]Examples[/bold]
@@ -41,10 +44,13 @@ def run(
 ) -> None:
     """Parse, run, print."""
     from edgekit.cli.console import print_json, vendors_on_stderr
+    from edgekit.errors import InputError
     from edgekit.outputs import check_new_file
     from edgekit.runtime.running import run_samples, write_outputs
 
     if output is not None:
+        if output.suffix.lower() != ".npz":
+            raise InputError(f"--output {output}", "outputs are written as .npz", "name it answers.npz")
         check_new_file(output, force=force)
     with vendors_on_stderr():
         answers = run_samples(model, samples, target=target, scheme=scheme, preprocess=preprocess, threads=threads)
@@ -58,6 +64,7 @@ def run(
 
 def _show(answers: Answers, top: int) -> None:
     from edgekit.cli.console import output, plain, table
+    from edgekit.signature import dtype_name
 
     console = output()
     count = f"{answers.count} sample{'' if answers.count == 1 else 's'}"
@@ -71,5 +78,11 @@ def _show(answers: Answers, top: int) -> None:
         console.print(table(name, ("sample", f"best {top}"), rows))
     for name, array in answers.outputs.items():
         if name not in ranked:
-            console.print(plain(name, "bold").append(f" {array.dtype.name} {list(array.shape)}"), soft_wrap=True)
-            console.print(plain(str(array.reshape(len(array), -1)[:10] if array.ndim else array)), soft_wrap=True)
+            few = array[:_SHOWN] if array.ndim else array
+            cut = (
+                f", the first {_SHOWN} of {len(array)} (all of them: -o answers.npz)"
+                if len(few) < array.size and array.ndim and len(array) > _SHOWN
+                else ""
+            )
+            console.print(plain(name, "bold").append(f" {dtype_name(array)} {list(array.shape)}{cut}"), soft_wrap=True)
+            console.print(plain(str(few)), soft_wrap=True)

@@ -96,5 +96,5 @@ def verify(
         output().print(artifact_table([{**row, "bytes": None, "call_ms": None} for row in rows]))
         for check in checks:
             for problem in check.verdict.problems:
-                say(problem, f"{check.target} {check.scheme}:")
+                say(problem, f"{check.target} {check.scheme}".strip() + ":")
     raise typer.Exit(1 if any(check.verdict.passed is False for check in checks) else 0)

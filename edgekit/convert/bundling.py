@@ -35,8 +35,19 @@ def assemble(
     *,
     force: bool,
     unpacked: bool,
+    missing: Sequence[str] = (),
 ) -> tuple[list[dict[str, Any]], Path | None]:
     """Write the bundle of what passed (and of what could not be executed, marked so).
+
+    Args:
+        passed: what goes into the bundle.
+        rejected: what failed its verification.
+        request: what was asked.
+        output: the bundle's path.
+        work: the work folder, with what the source's worker left.
+        force: replace an existing output.
+        unpacked: write a folder.
+        missing: what was asked for and is not in the bundle, one sentence each, for its notes.
 
     Returns:
         Every artifact's row, a rejected one's with ``file`` null, and the bundle's path (``None`` when nothing passed).
@@ -72,7 +83,7 @@ def assemble(
         preprocessing=contract,
         labels=tuple(labels) if labels else None,
         seed=request.seed,
-        notes=tuple(facts["notes"]),
+        notes=(*facts["notes"], *missing),
         columns={name: tuple(columns) for name, columns in facts["columns"].items()},
     )
     files = {artifact.file: one.made.path for one, artifact in zip(passed, artifacts, strict=True)}

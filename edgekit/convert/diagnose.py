@@ -57,7 +57,8 @@ def as_conversion_error(error: BaseException, asked: str, step: str, source: Sou
         root = root.__cause__
     text = f"{type(root).__name__}: {first_line(root)}"
     kind = ExecutionError if step.startswith("run") else ConversionError
-    return kind(asked, f"failed at: {step} ({text})", "the log has the vendor's own words")
+    where = "" if asked.startswith(step) else f"failed at: {step}; "
+    return kind(asked, f"{where}{text}", "the log has the vendor's own words")
 
 
 def unsupported_operator(error: BaseException) -> str:

@@ -38,7 +38,7 @@ def source_facts(prepared: Prepared) -> dict[str, Any]:
     return {
         "source": {"framework": prepared.source.framework, **prepared.source.provenance.to_json()},
         "signature": prepared.signature.to_json(),
-        "notes": [*prepared.samples.notes, *prepared.source.notes],
+        "notes": [*prepared.samples.notes, *prepared.source.notes, *prepared.notes],
         "columns": {name: list(columns) for name, columns in prepared.source.columns.items()},
     }
 

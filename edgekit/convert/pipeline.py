@@ -23,6 +23,7 @@ from edgekit.errors import EdgekitError, InputError, StorageError, VerificationE
 from edgekit.preprocessing import Contract
 from edgekit.samples import RawSamples
 from edgekit.signature import Array
+from edgekit.verify.verdict import Verdict
 
 # The JSON document of `convert --json`. 1: first.
 RESULT_SCHEMA = 1
@@ -73,6 +74,12 @@ class ConvertResult:
     def __bool__(self) -> bool:
         """Whether everything that was asked for is in the bundle."""
         return self.bundle is not None and not self.failed
+
+    def __str__(self) -> str:
+        """A line an artifact and a failure."""
+        lines = [f"{row['target']} {row['scheme']}: {Verdict.from_json(row['verdict'])}" for row in self.artifacts]
+        lines += [f"{failure.target} {failure.scheme}: {failure.error}" for failure in self.failed]
+        return "\n".join([*lines, f"bundle: {self.bundle}"])
 
     @property
     def exit_code(self) -> int:
@@ -235,7 +242,8 @@ def _finish(
     rejected = [one for one in run.checked if one.verdict.passed is False]
     passed = [one for one in run.checked if one.verdict.passed is not False]
     failures += [Failure(one.target, one.made.scheme, _rejection(one), one.log) for one in rejected]
-    rows, bundle = assemble(passed, rejected, request, output, work, force=force, unpacked=unpacked)
+    missing = [f"asked for and not here: {f.target} {f.scheme} ({f.error.why})" for f in failures]
+    rows, bundle = assemble(passed, rejected, request, output, work, force=force, unpacked=unpacked, missing=missing)
     if not failures:
         return ConvertResult(bundle, tuple(rows))
     # The logs stay for the reader; of the files only what was asked for.

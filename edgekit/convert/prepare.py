@@ -28,6 +28,7 @@ class Prepared:
     source: Source
     samples: Samples
     contract: Contract | None
+    notes: tuple[str, ...] = ()
 
     @property
     def signature(self) -> Signature:
@@ -74,7 +75,13 @@ def prepare(
         samples = synthetic(source.signature, SYNTHETIC_SAMPLES, request.seed)
     else:
         samples = fit(raw, source.signature, source.columns, allow_nan=source.accepts_nan)
-    return Prepared(source, samples, contract)
+    return Prepared(source, samples, contract, _notes(request, source))
+
+
+def _notes(request: ConvertRequest, source: Source) -> tuple[str, ...]:
+    if request.layout == "nhwc" and source.framework == "tensorflow":
+        return ("--layout nhwc changed nothing: TensorFlow models take images channel-last already",)
+    return ()
 
 
 def _declared_shapes(
@@ -115,8 +122,8 @@ def reference_runs(prepared: Prepared) -> list[dict[str, Array]] | None:
         if not _same(value, runs[0][name]):
             raise InputError(
                 f"run the original {prepared.source.framework} model twice",
-                f"output {name!r} differs on the same input (random layers, or dropout left on?)",
-                "make it deterministic: a converted model cannot be compared with it",
+                f"output {name!r} differs on the same input (random layers, dropout, or a state kept between calls?)",
+                "make it deterministic, or its state an input and an output",
             )
     return runs
 

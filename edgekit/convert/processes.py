@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgekit.convert import registry
 from edgekit.convert.job import SAMPLES, made_from_json
 from edgekit.convert.make import Made
 from edgekit.convert.request import ConvertRequest
@@ -54,7 +55,9 @@ def run(request: ConvertRequest, work: Path, *, timeout: float, jobs: int, event
         EdgekitError: what was asked is wrong for every target.
     """
     # What can be seen without loading anything is refused before a process is started.
-    framework_of(request.model, request.weights)
+    framework = framework_of(request.model, request.weights)
+    for target in request.targets if framework else ():
+        registry.get(str(framework), target)
     # The first worker also runs the original: the others need not wait for it, and no process loads it for that alone.
     tasks = [
         Task(
@@ -113,7 +116,7 @@ def _check(
 ) -> None:
     from edgekit.convert.job import made_to_json
 
-    name = target if made.scheme == "float32" else f"{target} {made.scheme}"
+    name = f"{target} {made.scheme} check"
     job: Mapping[str, Any] = {
         "kind": "verify",
         "asked": f"run the {target} {made.scheme} model",

@@ -58,6 +58,10 @@ class ConvertRequest:
 
     def __post_init__(self) -> None:
         _known("target", self.targets, TARGETS, "targets")
+        if not self.schemes:
+            raise InputError(
+                "--only", "it leaves float32 out, and nothing else was asked for", "add --quantize float16"
+            )
         _known("scheme", self.schemes, tuple(SCHEMES), "schemes")
         if self.dynamic:
             _known("dynamic dimension", self.dynamic, ("batch",), "dimensions that can be dynamic")

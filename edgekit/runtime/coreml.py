@@ -25,7 +25,7 @@ class CoremlEngine(Engine):
             ExecutionError: not on macOS, or Core ML cannot load it.
         """
         if platform.system() != "Darwin":
-            raise ExecutionError(f"run {model.name}", ABSENT, "verify it on a Mac: edgekit verify model.edge")
+            raise ExecutionError(f"run {model.name}", ABSENT, "take another target here, or run it on a Mac")
         try:
             from coremltools import ComputeUnit, models
         except ImportError as error:

@@ -73,6 +73,11 @@ class Session:
         outputs = self._engine.run(given)
         return {b.name: from_native(outputs[b.native], b, self._dtypes[b.name]) for b in self._outputs}
 
+    def __repr__(self) -> str:
+        """What it takes and gives, and on what it runs."""
+        takes, gives = (", ".join(map(str, specs)) for specs in (self.signature.inputs, self.signature.outputs))
+        return f"<Session on {self.runtime}: ({takes}) -> ({gives})>"
+
     def bind(self, *, native: bool = False, batch: int = 1) -> BoundSession:
         """Memory of the session's own for repeated calls: fill ``inputs``, call, read ``outputs``.
 

@@ -23,6 +23,7 @@ SUFFIXES = {
     ".pth": "torch",
     ".torchscript": "torch",
     ".ts": "torch",
+    ".jit": "torch",
     ".keras": "tensorflow",
     ".h5": "tensorflow",
     ".hdf5": "tensorflow",

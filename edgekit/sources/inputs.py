@@ -30,12 +30,12 @@ class InputFacts:
 
 
 def renamed(own: Sequence[str], wanted: Sequence[str], side: str) -> tuple[str, ...]:
-    """The user's names in place of the model's own, the first ones first.
+    """The user's names in place of the model's own: one an output; of the inputs, the optional last ones may be left.
 
     Raises:
-        InputError: more names than there are inputs (or outputs).
+        InputError: another number of names than there are inputs (or outputs).
     """
-    if len(wanted) > len(own):
+    if len(wanted) > len(own) or (wanted and side == "output" and len(wanted) < len(own)):
         raise InputError(
             f"--{side}-name {','.join(wanted)}",
             f"the model has {len(own)} {side}s: {', '.join(own)}",

@@ -171,9 +171,10 @@ def _require_fitted(native: Any) -> None:
 
 
 def _accepts_nan(native: Any) -> bool:
+    """Whether any step takes missing values: a pipeline's own tag does not say so of its imputer."""
     from sklearn.utils import get_tags
 
-    return bool(get_tags(native).input_tags.allow_nan)
+    return any(bool(get_tags(part).input_tags.allow_nan) for _, part in parts(native))
 
 
 def _kinds(native: Any) -> tuple[str, ...]:

@@ -92,4 +92,9 @@ def test_refused(facts: InputFacts, said: dict[str, Any], message: str) -> None:
 
 
 def test_the_first_names_are_replaced_first() -> None:
-    assert renamed(("a", "b", "c"), ("x",), "output") == ("x", "b", "c")
+    assert renamed(("a", "b", "c"), ("x",), "input") == ("x", "b", "c")
+
+
+def test_an_output_left_unnamed_is_refused() -> None:
+    with pytest.raises(InputError, match=r"--output-name x: the model has 3 outputs: a, b, c; give one name each"):
+        renamed(("a", "b", "c"), ("x",), "output")
