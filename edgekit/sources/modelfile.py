@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.errors import InputError
+from edgekit.errors import ExecutionError, InputError
 from edgekit.runtime.engine import Engine
+from edgekit.runtime.loading import open_engine
 from edgekit.signature import Array, Signature, TensorSpec
 from edgekit.sources.base import LoadRequest, Source
 from edgekit.sources.inputs import InputFacts, resolve_inputs
@@ -60,7 +61,18 @@ class ModelFileSource(Source):
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The file's own answer, by its own runtime."""
         if self._engine is None:
-            from edgekit.errors import ExecutionError
-
             raise ExecutionError(f"run {self.native.name}", "nothing here executes this format", "")
         return self._engine.run(inputs)
+
+
+def runnable(framework: str, request: LoadRequest, package: str) -> ModelFileSource:
+    """A model file opened in the runtime of its format.
+
+    Raises:
+        InputError: the runtime cannot load it.
+    """
+    try:
+        engine = open_engine(framework, Path(request.model))
+    except ExecutionError as error:
+        raise InputError(f"load {request.model}", error.why, f"give a file that {package} loads") from error
+    return ModelFileSource(framework, request, engine.signature, engine, package)

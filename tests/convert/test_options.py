@@ -61,3 +61,8 @@ def test_names_are_legal_and_never_collide(inputs: list[str], outputs: list[str]
             assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in chosen)
         if target == "onnx":
             assert "" not in chosen
+
+
+def test_a_word_of_core_mls_own_language_is_not_a_name() -> None:
+    signature = Signature((TensorSpec("state", "float32", (1, 2)),), (TensorSpec("tensor", "float32", (1, 2)),))
+    assert legal_names(signature, "coreml") == ({"state": "state_"}, {"tensor": "tensor_"})

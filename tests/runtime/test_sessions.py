@@ -276,3 +276,15 @@ def test_a_model_file_is_loaded_by_its_suffix(doubling: bytes, tmp_path: Path) -
         edgekit.load(tmp_path / "other.onnx")
     with pytest.raises(InputError, match="it is a model file"):
         edgekit.load(path, target="tflite")
+
+
+def test_an_array_without_a_name_is_refused_with_the_names_to_give(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", value[:1], value[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    session = edgekit.load(tmp_path / "m.onnx")
+    with pytest.raises(InputError, match=r"inputs of type ndarray: they have no names; give \{'x': array\}"):
+        session.run(np.zeros((1, 2), np.float32))  # type: ignore[arg-type]

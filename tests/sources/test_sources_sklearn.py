@@ -319,3 +319,16 @@ def test_layers_are_named_by_the_users_steps(frame):
 def test_a_missing_file_is_said():
     with pytest.raises(InputError, match="no such file"):
         load(LoadRequest(model=str(Path("nowhere") / "model.skops")))
+
+
+def test_an_imputer_anywhere_takes_missing_values():
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    rows = np.array([[1.0, np.nan], [2.0, 1.0], [np.nan, 3.0], [4.0, 4.0]])
+    model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(rows, [0, 0, 1, 1])
+    source = wrap(model, LoadRequest("live"))
+    assert source.accepts_nan
+    answer = source.predict({"X": rows.astype(np.float32)})
+    np.testing.assert_allclose(answer["probabilities"], model.predict_proba(rows), rtol=1e-5)
