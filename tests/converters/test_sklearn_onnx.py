@@ -249,7 +249,7 @@ def test_positional_columns_and_renamed_inputs(tmp_path):
     X, y = table()
     parts = [("n", preprocessing.StandardScaler(), [0, 1]), ("c", preprocessing.OneHotEncoder(), [3])]
     model = make_pipeline(ColumnTransformer(parts), LR()).fit(X.iloc[:, :4].to_numpy(object), y)
-    names = {"input_names": ("fare", "age"), "output_names": ("x3_out",)}
+    names = {"input_names": ("fare", "age"), "output_names": ("x3_out", "probabilities")}
     source = wrap(model, LoadRequest(model="live", **names))
     assert source.signature.input_names == ("fare", "age", "x2", "x3")
     frame = X.iloc[:, :4].set_axis(["x0", "x1", "x2", "x3"], axis=1)

@@ -222,7 +222,9 @@ def test_a_model_of_named_columns_takes_each_by_its_name(frame):
 
 
 def test_a_csv_with_more_columns_fits_a_model_of_named_columns(tmp_path, frame):
-    source = wrap(columns_model(frame), LoadRequest(model="live", input_names=("price",), output_names=("first",)))
+    source = wrap(
+        columns_model(frame), LoadRequest(model="live", input_names=("price",), output_names=("first", "probabilities"))
+    )
     assert source.signature.input_names == ("price", "age", "class", "port")
     assert source.signature.output_names == ("first", "probabilities")
     frame[0].assign(target=1).to_csv(tmp_path / "s.csv", index=False)
