@@ -116,7 +116,7 @@ def test_a_model_that_answers_at_random_is_refused(tmp_path: Path) -> None:
         ({"to": "onnx,pdf"}, "target 'pdf': there is no such thing; targets: onnx, tflite, coreml"),
         ({"to": ""}, "no target: nothing to do; targets: onnx, tflite, coreml"),
         ({"quantize": "int3"}, "scheme 'int3': there is no such thing; schemes: float32, float16"),
-        ({"only": True}, "no scheme: nothing to do"),
+        ({"only": True}, "--only: it leaves float32 out"),
         ({"layout": "nchw"}, "layout 'nchw': there is no such thing; layouts: nhwc"),
         ({"layout": "nhwc"}, "--layout nhwc: no input is an image (four dimensions, float): input: float32[1, 4]"),
         ({"dynamic": "time"}, "dynamic dimension 'time'"),

@@ -167,7 +167,7 @@ def test_workers_say_their_steps(project: Path) -> None:
         event=lambda target, step, _: steps.append((target, step)),
     )  # fmt: skip
     assert result
-    assert steps[-1] == ("onnx", "")
+    assert steps[-1] == ("onnx float32 check", "")
     assert {step for _, step in steps} <= {
         "", "load the model", "run the original", "convert to onnx float32", "run the onnx model",
     }  # fmt: skip
