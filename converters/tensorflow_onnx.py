@@ -15,13 +15,12 @@ from edgekit.convert.onnx_file import MAX_IR_VERSION
 from edgekit.convert.options import ConvertOptions
 from edgekit.convert.registry import converter
 from edgekit.errors import ConversionError
+from edgekit.quantize.onnx import INLINE_BYTES
 from edgekit.verify.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from edgekit.sources.tensorflow import TensorFlowSource
 
-# A protobuf cannot exceed 2 GB; beyond, weights go beside the graph.
-_INLINE_BYTES = 1_800_000_000
 # The lowest that serves (onnxruntime 1.10), and the one that has tf2onnx's last operators (onnxruntime 1.14).
 _OPSETS = (15, 18)
 
@@ -41,7 +40,7 @@ def tensorflow_to_onnx(source: TensorFlowSource, options: ConvertOptions, output
     import onnx
 
     function = source.concrete_function(options.inputs, options.outputs, dynamic_batch=options.dynamic_batch)
-    large = source.weight_bytes() > _INLINE_BYTES
+    large = source.weight_bytes() > INLINE_BYTES
     opset = _OPSETS[0]
     model = _converted(function, opset, large=large)
     if _unsupported(model, opset):

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from edgekit.convert.onnx_file import MAX_IR_VERSION, give_way_to_interface, strip_traces
 from edgekit.convert.options import ConvertOptions
 from edgekit.convert.registry import converter
+from edgekit.quantize.onnx import INLINE_BYTES
 from edgekit.verify.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from edgekit.sources.torch import TorchSource
 
-# A protobuf cannot exceed 2 GB; beyond, weights go beside the graph.
-_INLINE_BYTES = 1_800_000_000
 # The lowest opset in which the exporter writes: a model exported in it runs on onnxruntime 1.14 and later.
 _OPSET = 18
 
@@ -53,7 +52,7 @@ def torch_to_onnx(source: TorchSource, options: ConvertOptions, output: Path) ->
     strip_traces(program.model)
     give_way_to_interface(program.model)
     program.model.ir_version = min(program.model.ir_version, MAX_IR_VERSION)
-    program.save(str(output), external_data=source.weight_bytes() > _INLINE_BYTES)
+    program.save(str(output), external_data=source.weight_bytes() > INLINE_BYTES)
 
 
 @contextmanager

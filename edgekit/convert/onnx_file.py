@@ -8,7 +8,6 @@ from typing import Any
 
 # onnxruntime 1.18 (2024) reads IR 10; what older devices run.
 MAX_IR_VERSION = 10
-MAX_OPSET = 21
 
 
 def add_metadata(path: Path, entries: Mapping[str, str]) -> None:

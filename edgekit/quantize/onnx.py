@@ -9,6 +9,8 @@ import numpy as np
 
 from edgekit.quantize.registry import quantizer
 
+# A protobuf cannot exceed 2 GB; beyond, weights go beside the graph.
+INLINE_BYTES = 1_800_000_000
 # Small tensors are shapes, scales and axes more often than weights, and runtimes want those as plain constants.
 _LEAST_ELEMENTS = 16
 
@@ -43,5 +45,6 @@ def float16(model: Path, output: Path) -> int:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    onnx.save(loaded, output)
+    large = sum(len(tensor.raw_data) for tensor in graph.initializer) > INLINE_BYTES
+    onnx.save(loaded, output, save_as_external_data=large, location=f"{output.name}.data" if large else None)
     return len(casts)

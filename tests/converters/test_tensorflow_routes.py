@@ -221,7 +221,7 @@ def test_onnx_is_written_for_old_runtimes(tmp_path: Path) -> None:
 def test_onnx_large_models_keep_their_weights_beside_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = wrap(keras.Sequential([keras.Input((64,), name="x"), layers.Dense(64), layers.Dense(3)]))
     registry.routes()
-    monkeypatch.setattr(sys.modules["edgekit.converters.tensorflow_onnx"], "_INLINE_BYTES", 1000)
+    monkeypatch.setattr(sys.modules["edgekit.converters.tensorflow_onnx"], "INLINE_BYTES", 1000)
     path = make(source, "onnx", tmp_path)
     assert (tmp_path / "model.onnx.data").stat().st_size >= 64 * 64 * 4
     assert path.stat().st_size < 64 * 64 * 4
