@@ -6,23 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edgekit.convert.coreml_file import import_coremltools
+from edgekit.convert.coreml_file import import_coremltools, program_options, require_dtypes, tensor_type
 from edgekit.convert.keras_on_torch import convert_on_torch
 from edgekit.convert.options import ConvertOptions
 from edgekit.convert.registry import converter
-from edgekit.errors import ConversionError, InputError
-from edgekit.signature import TensorSpec
+from edgekit.errors import ConversionError
 from edgekit.verify.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from edgekit.sources.tensorflow import TensorFlowSource
-
-# Core ML wants an upper bound for a flexible dimension.
-_LARGEST_BATCH = 64
-# What a multi-array can hold for each dtype that a model may take.
-_DTYPES = {"float32": np.float32, "float16": np.float16, "int64": np.int32, "int32": np.int32}
 
 
 @converter(
@@ -43,10 +35,7 @@ _DTYPES = {"float32": np.float32, "float16": np.float16, "int64": np.int32, "int
 )
 def tensorflow_to_coreml(source: TensorFlowSource, options: ConvertOptions, output: Path) -> None:
     """Convert to an ML Program, in the precision of ``options.scheme``, for iOS 15 or the lowest that serves."""
-    refused = [spec for spec in source.signature.inputs if spec.dtype not in _DTYPES]
-    if refused:
-        takes = ", ".join(_DTYPES)
-        raise InputError(f"convert to coreml with input {refused[0]}", f"Core ML takes {takes}", "leave coreml out")
+    require_dtypes(source.signature.inputs)
     if source.is_recurrent():
         _convert_recurrent(source, options, output)
         return
@@ -56,18 +45,20 @@ def tensorflow_to_coreml(source: TensorFlowSource, options: ConvertOptions, outp
     function = source.concrete_function(inputs, outputs, dynamic_batch=options.dynamic_batch)
     coremltools = import_coremltools("tensorflow")
     _register_erfc()
-    precision = {"float32": coremltools.precision.FLOAT32, "float16": coremltools.precision.FLOAT16}[options.scheme]
     model = coremltools.convert(
         [function],
         source="tensorflow",
         inputs=[
-            _tensor_type(coremltools, spec, inputs[spec.name], dynamic=options.dynamic_batch)
+            tensor_type(
+                coremltools,
+                spec,
+                inputs[spec.name],
+                [1 if size is None else size for size in spec.shape],
+                dynamic=options.dynamic_batch,
+            )
             for spec in source.signature.inputs
         ],
-        convert_to="mlprogram",
-        compute_precision=precision,
-        minimum_deployment_target=coremltools.target.iOS16 if options.scheme == "float16" else coremltools.target.iOS15,
-        skip_model_load=True,
+        **program_options(coremltools, options.scheme),
     )
     # A dictionary's values become a graph's outputs in the order of its sorted keys.
     nodes = dict(zip(sorted(outputs.values()), (tensor.op.name for tensor in function.outputs), strict=True))
@@ -88,13 +79,6 @@ def _convert_recurrent(source: TensorFlowSource, options: ConvertOptions, output
         why = f"coremltools cannot convert TensorFlow's loops: operator While{where}"
         raise ConversionError(asked, why, "convert the .keras file that this model was made from, or leave coreml out")
     convert_on_torch(source, options, "coreml", output)
-
-
-def _tensor_type(coremltools: Any, spec: TensorSpec, name: str, *, dynamic: bool) -> Any:
-    shape: list[Any] = [1 if size is None else size for size in spec.shape]
-    if dynamic and spec.shape[:1] == (None,):
-        shape[0] = coremltools.RangeDim(1, _LARGEST_BATCH, default=1)
-    return coremltools.TensorType(name=name, shape=tuple(shape), dtype=_DTYPES[spec.dtype])
 
 
 def _register_erfc() -> None:

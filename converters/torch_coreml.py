@@ -6,23 +6,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edgekit.convert.coreml_file import import_coremltools
+from edgekit.convert.coreml_file import import_coremltools, program_options, require_dtypes, tensor_type
 from edgekit.convert.options import ConvertOptions
 from edgekit.convert.registry import converter
-from edgekit.errors import InputError
 from edgekit.verify.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from edgekit.sources.torch import TorchSource
-
-# Core ML wants an upper bound for a flexible dimension.
-_LARGEST_BATCH = 64
-# What a multi-array can hold for each dtype that a model may take.
-_DTYPES = {"float32": np.float32, "float16": np.float16, "int64": np.int32, "int32": np.int32}
 
 
 @converter(
@@ -45,10 +37,7 @@ def torch_to_coreml(source: TorchSource, options: ConvertOptions, output: Path) 
     """Trace and convert to an ML Program, in ``options.scheme``'s precision, for iOS 15 or the lowest that serves."""
     import torch
 
-    refused = [spec for spec in source.signature.inputs if spec.dtype not in _DTYPES]
-    if refused:
-        takes = ", ".join(_DTYPES)
-        raise InputError(f"convert to coreml with input {refused[0]}", f"Core ML takes {takes}", "leave coreml out")
+    require_dtypes(source.signature.inputs)
     interface = source.interface(channels_last=options.channels_last)
     example = source.example(options.example, channels_last=options.channels_last)
     with warnings.catch_warnings(), torch.no_grad(), _layer_by_layer():
@@ -59,16 +48,15 @@ def torch_to_coreml(source: TorchSource, options: ConvertOptions, output: Path) 
             # Scripted layers ask in their code whether they are in training; frozen, the question is answered.
             traced = torch.jit.freeze(traced, optimize_numerics=False)
     coremltools = import_coremltools("torch")
-    precision = {"float32": coremltools.precision.FLOAT32, "float16": coremltools.precision.FLOAT16}[options.scheme]
     model = coremltools.convert(
         traced,
         source="pytorch",
-        inputs=[_tensor_type(coremltools, source, options, index, x) for index, x in enumerate(example)],
+        inputs=[
+            tensor_type(coremltools, spec, options.inputs[spec.name], tensor.shape, dynamic=options.dynamic_batch)
+            for spec, tensor in zip(source.signature.inputs, example, strict=True)
+        ],
         outputs=[coremltools.TensorType(name=name) for name in options.outputs.values()],
-        convert_to="mlprogram",
-        compute_precision=precision,
-        minimum_deployment_target=coremltools.target.iOS16 if options.scheme == "float16" else coremltools.target.iOS15,
-        skip_model_load=True,
+        **program_options(coremltools, options.scheme),
     )
     model.save(str(output))
 
@@ -84,11 +72,3 @@ def _layer_by_layer() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-
-
-def _tensor_type(coremltools: Any, source: TorchSource, options: ConvertOptions, index: int, tensor: Any) -> Any:
-    spec = source.signature.inputs[index]
-    shape: list[Any] = list(tensor.shape)
-    if options.dynamic_batch and spec.shape and spec.shape[0] is None:
-        shape[0] = coremltools.RangeDim(1, _LARGEST_BATCH, default=1)
-    return coremltools.TensorType(name=options.inputs[spec.name], shape=tuple(shape), dtype=_DTYPES[spec.dtype])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from pathlib import Path
 from typing import Any
 
-from edgekit.bundle.digest import measure
+from edgekit.bundle.digest import companions, measure
 from edgekit.convert import metadata
 from edgekit.errors import InputError
 from edgekit.runtime.loading import target_of
@@ -42,8 +41,7 @@ def describe(path: Path) -> dict[str, Any]:
         InputError: missing, or not what its suffix says.
     """
     target = check_model_file(f"inspect {path}", path)
-    # ONNX keeps weights of more than 2 GB (and torch.onnx all of them) in a file beside the model.
-    size = measure(path, companions=[item.name for item in path.parent.glob(f"{glob.escape(path.name)}.data")])
+    size = measure(path, companions=companions(path))
     signature = metadata.read_signature(target, path)
     contract = metadata.read_entry(target, path)
     return {

@@ -6,6 +6,7 @@ paths are relative, with ``/`` between their parts.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -52,6 +53,11 @@ def tree_digest(files: Mapping[str, FileDigest]) -> FileDigest:
     """The digest of several files together, and the sum of their sizes."""
     lines = "".join(f"{path}\0{files[path].sha256}\n" for path in sorted(files))
     return FileDigest(hashlib.sha256(lines.encode()).hexdigest(), sum(file.bytes for file in files.values()))
+
+
+def companions(path: Path) -> list[str]:
+    """The names of the files beside a model that belong to it: ONNX keeps more than 2 GB of weights so."""
+    return [item.name for item in path.parent.glob(f"{glob.escape(path.name)}.data")] if path.is_file() else []
 
 
 def measure(path: Path, name: str | None = None, companions: Iterable[str] = ()) -> ModelDigest:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import edgekit
 from edgekit.bundle import Artifact, Manifest, write_bundle, write_golden
-from edgekit.bundle.digest import measure
+from edgekit.bundle.digest import companions, measure
 from edgekit.bundle.manifest import utc_now
 from edgekit.convert.job import SAMPLES, SOURCE, read_json, read_reference
 from edgekit.convert.registry import SUFFIXES
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Recorded samples let a phone or a Pi verify itself; they must not outweigh the model.
 GOLDEN_SAMPLES = 8
 GOLDEN_BYTES = 16_000_000
+# What a conversion's result tells of an artifact; the manifest tells more.
+_ROW = ("target", "scheme", "file", "bytes", "convert_seconds", "call_ms", "verdict")
 
 Run = tuple[Mapping[str, Array], Mapping[str, Array]]
 
@@ -56,8 +58,8 @@ def assemble(
         StorageError: the disk is full.
     """
     artifacts = [_artifact(one) for one in passed]
-    rows = [_row(one, artifact.file) for one, artifact in zip(passed, artifacts, strict=True)]
-    rows += [_row(one, None) for one in rejected]
+    rows = [{key: artifact.to_json()[key] for key in _ROW} for artifact in artifacts]
+    rows += [{key: _artifact(one).to_json()[key] for key in _ROW} | {"file": None} for one in rejected]
     if not passed:
         return rows, None
     facts = read_json(work / SOURCE)
@@ -96,22 +98,10 @@ def _origin(request: ConvertRequest, samples: Samples) -> str:
     return Path(request.samples).name if request.samples else "arrays"
 
 
-def _row(one: Checked, file: str | None) -> dict[str, Any]:
-    return {
-        "target": one.target,
-        "scheme": one.made.scheme,
-        "file": file,
-        "bytes": measure(one.made.path, companions=_companions(one.made.path)).bytes,
-        "convert_seconds": one.made.seconds,
-        "call_ms": one.call_ms,
-        "verdict": one.verdict.to_json(),
-    }
-
-
 def _artifact(one: Checked) -> Artifact:
     made = one.made
     name = f"{made.scheme}{SUFFIXES[one.target]}"
-    model = measure(made.path, name, _companions(made.path))
+    model = measure(made.path, name, companions(made.path))
     return Artifact(
         target=one.target,
         scheme=made.scheme,
@@ -128,11 +118,6 @@ def _artifact(one: Checked) -> Artifact:
         runtimes=made.runtimes,
         versions=made.versions,
     )
-
-
-def _companions(path: Path) -> list[str]:
-    """The names of the files beside a model that belong to it: ONNX keeps more than 2 GB of weights so."""
-    return [item.name for item in path.parent.glob(f"{path.name}.data")] if path.is_file() else []
 
 
 def _golden_runs(signature: Signature, samples: Samples, reference: Sequence[Mapping[str, Array]] | None) -> list[Run]:

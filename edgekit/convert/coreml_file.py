@@ -4,17 +4,56 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from edgekit.errors import InputError
 from edgekit.signature import Shape, Signature, TensorSpec
 
 _FRAMEWORKS = {"tensorflow", "sklearn", "xgboost", "torch"}
 _MODEL = Path("Data/com.apple.CoreML/model.mlmodel")
+
+
+# Core ML wants an upper bound for a flexible dimension.
+_LARGEST_BATCH = 64
+# What a multi-array can hold for each dtype that a model may take.
+_DTYPES = {"float32": np.float32, "float16": np.float16, "int64": np.int32, "int32": np.int32}
+
+
+def require_dtypes(inputs: Iterable[TensorSpec]) -> None:
+    """Refuse inputs of a dtype that Core ML has no arrays for.
+
+    Raises:
+        InputError: names the first.
+    """
+    for spec in inputs:
+        if spec.dtype not in _DTYPES:
+            takes = ", ".join(_DTYPES)
+            raise InputError(f"convert to coreml with input {spec}", f"Core ML takes {takes}", "leave coreml out")
+
+
+def tensor_type(coremltools: ModuleType, spec: TensorSpec, name: str, shape: Sequence[int], *, dynamic: bool) -> Any:
+    """An input as coremltools wants it described, its batch open where that is asked and the source's is."""
+    sizes: list[Any] = list(shape)
+    if dynamic and spec.shape[:1] == (None,):
+        sizes[0] = coremltools.RangeDim(1, _LARGEST_BATCH, default=1)
+    return coremltools.TensorType(name=name, shape=tuple(sizes), dtype=_DTYPES[spec.dtype])
+
+
+def program_options(coremltools: ModuleType, scheme: str) -> dict[str, Any]:
+    """The arguments of ``coremltools.convert`` for an ML Program in a scheme, for the oldest iOS that holds it."""
+    half = scheme == "float16"
+    return {
+        "convert_to": "mlprogram",
+        "compute_precision": coremltools.precision.FLOAT16 if half else coremltools.precision.FLOAT32,
+        "minimum_deployment_target": coremltools.target.iOS16 if half else coremltools.target.iOS15,
+        "skip_model_load": True,
+    }
 
 
 class _Hidden(MetaPathFinder):

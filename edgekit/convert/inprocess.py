@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edgekit.convert.diagnose import as_conversion_error
-from edgekit.convert.job import read_reference, write_reference
+from edgekit.convert.job import write_reference
 from edgekit.convert.make import Made, check_targets, make_scheme
 from edgekit.convert.prepare import Prepared, prepare, reference_runs
-from edgekit.convert.processes import Checked, Event, NotMade, Run
+from edgekit.convert.processes import Checked, NotMade, Run
 from edgekit.convert.request import ConvertRequest
+from edgekit.convert.supervisor import Event
 from edgekit.errors import EdgekitError
 from edgekit.samples import RawSamples
+from edgekit.signature import Array
 
 
 def run(native: Any, request: ConvertRequest, given: RawSamples | None, work: Path, event: Event) -> Run:
@@ -31,7 +33,8 @@ def run(native: Any, request: ConvertRequest, given: RawSamples | None, work: Pa
     result = Run()
     try:
         planned = check_targets(prepared, request)
-        write_reference(work, prepared, reference_runs(prepared))
+        reference = reference_runs(prepared)
+        write_reference(work, prepared, reference)
         for target in request.targets:
             log = work / "logs" / target / "log.txt"
             log.parent.mkdir(parents=True)
@@ -47,7 +50,7 @@ def run(native: Any, request: ConvertRequest, given: RawSamples | None, work: Pa
                     with _captured(log):
                         made = make_scheme(prepared, request, planned[target], scheme, work, at)
                         at(f"run the {target} {scheme} model")
-                        checked = _checked(target, made, prepared, request, work, log)
+                        checked = _checked(target, made, prepared, reference, request.threads, log)
                     result.checked.append(checked)
                 except EdgekitError as error:
                     result.failed.append(NotMade(target, scheme, error, log))
@@ -80,7 +83,14 @@ def _captured(log: Path) -> Iterator[None]:
             os.close(copy)
 
 
-def _checked(target: str, made: Made, prepared: Prepared, request: ConvertRequest, work: Path, log: Path) -> Checked:
+def _checked(
+    target: str,
+    made: Made,
+    prepared: Prepared,
+    reference: Sequence[Mapping[str, Array]] | None,
+    threads: int | None,
+    log: Path,
+) -> Checked:
     from edgekit.verify.execute import execute
 
     verdict, call_ms = execute(
@@ -88,8 +98,8 @@ def _checked(target: str, made: Made, prepared: Prepared, request: ConvertReques
         made,
         prepared.signature,
         prepared.samples.runs(),
-        read_reference(work, prepared.signature),
+        reference,
         synthetic=prepared.samples.synthetic,
-        threads=request.threads,
+        threads=threads,
     )
     return Checked(target, made, verdict, call_ms, log)

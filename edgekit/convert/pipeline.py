@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from edgekit.convert.job import SAMPLES
 from edgekit.convert.processes import Checked
 from edgekit.convert.registry import SUFFIXES
 from edgekit.convert.request import ConvertRequest
+from edgekit.convert.supervisor import Event
 from edgekit.errors import EdgekitError, InputError, StorageError, VerificationError
 from edgekit.preprocessing import Contract
 from edgekit.samples import RawSamples
@@ -94,9 +95,6 @@ class ConvertResult:
             "artifacts": list(self.artifacts),
             "failed": [failure.to_json() for failure in self.failed],
         }
-
-
-Event = Callable[[str, str, float], None]
 
 
 def convert(
@@ -222,9 +220,7 @@ def _run(
     if given is not None:
         path = work / f"given-{SAMPLES}"
         np.savez(path, **given.arrays)  # type: ignore[arg-type]
-        import dataclasses
-
-        request = dataclasses.replace(request, samples=str(path))
+        request = replace(request, samples=str(path))
     return processes.run(request, work, timeout=timeout, jobs=jobs or os.cpu_count() or 1, event=event)
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgekit.convert import registry
-from edgekit.convert.job import SAMPLES, made_from_json
+from edgekit.convert.job import SAMPLES, made_from_json, made_to_json
 from edgekit.convert.make import Made
 from edgekit.convert.request import ConvertRequest
-from edgekit.convert.supervisor import Outcome, Task, run_tasks
+from edgekit.convert.supervisor import Event, Outcome, Task, run_tasks
 from edgekit.errors import EdgekitError, ExecutionError, StorageError
 from edgekit.sources import framework_of
 from edgekit.verify.verdict import Verdict
-
-Event = Callable[[str, str, float], None]
 
 
 @dataclass(frozen=True)
@@ -114,8 +112,6 @@ def _made(outcomes: list[Outcome], request: ConvertRequest, result: Run) -> list
 def _check(
     target: str, made: Made, log: Path, request: ConvertRequest, work: Path, timeout: float, event: Event, result: Run
 ) -> None:
-    from edgekit.convert.job import made_to_json
-
     name = f"{target} {made.scheme} check"
     job: Mapping[str, Any] = {
         "kind": "verify",

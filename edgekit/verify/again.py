@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from edgekit.errors import InputError
 from edgekit.modelfile import check_model_file
 from edgekit.runtime.loading import choose, executable, load, target_of
 from edgekit.runtime.session import Session
+from edgekit.signature import Array
 from edgekit.verify.compare import compare
 from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
@@ -22,6 +23,8 @@ from edgekit.verify.verdict import Verdict
 SCHEMA = 1
 # What a float32 model file is held to where no route's tolerance is known.
 _FLOAT32 = Tolerance(sqnr_db=90)
+# The original's outputs, run by run.
+Reference = Sequence[Mapping[str, Array]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +78,7 @@ def verify(
     chosen = [a for a in bundle.artifacts if target in {None, a.target} and scheme in {None, a.scheme}]
     if not chosen:
         choose(bundle, target, scheme)
+    reference = reference_runs(prepared) if prepared is not None else None
     checks = []
     for artifact in chosen:
         bounds = artifact.verdict.tolerance.replaced(tolerance or {})
@@ -83,14 +87,16 @@ def verify(
             verdict = Verdict.not_executed(reason, bounds)
         else:
             session = load(path, target=artifact.target, scheme=artifact.scheme, threads=threads)
-            verdict = _verdict(session, bundle, prepared, bounds)
+            verdict = _verdict(session, bundle, prepared, reference, bounds)
         checks.append(Check(artifact.target, artifact.scheme, artifact.file, verdict))
     return checks
 
 
-def _verdict(session: Session, bundle: Bundle, prepared: Prepared | None, bounds: Tolerance) -> Verdict:
+def _verdict(
+    session: Session, bundle: Bundle, prepared: Prepared | None, reference: Reference | None, bounds: Tolerance
+) -> Verdict:
     if prepared is not None:
-        return _against(session, prepared, bounds)
+        return _against(session, prepared, reference, bounds)
     recorded = list(bundle.golden())
     if not recorded or not all(outputs for _, outputs in recorded):
         return Verdict.not_executed("the bundle has no recorded outputs", bounds)
@@ -115,11 +121,10 @@ def _check_file(path: Path, target: str, prepared: Prepared, bounds: Tolerance, 
             f"it takes {mine}, the original {theirs}",
             "name the original's inputs alike: --input-name",
         )
-    return Check(target, "", path.name, _against(session, prepared, bounds))
+    return Check(target, "", path.name, _against(session, prepared, reference_runs(prepared), bounds))
 
 
-def _against(session: Session, prepared: Prepared, bounds: Tolerance) -> Verdict:
-    reference = reference_runs(prepared)
+def _against(session: Session, prepared: Prepared, reference: Reference | None, bounds: Tolerance) -> Verdict:
     if reference is None:
         return Verdict.not_executed("nothing here can run the original", bounds)
     return compare(
