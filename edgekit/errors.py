@@ -69,6 +69,10 @@ class ExecutionError(EdgekitError):
     """A runtime could not load or run a model."""
 
 
+class UnsupportedError(ExecutionError):
+    """A model uses something that the runtime does not cover: it was not executed, which is no failure of it."""
+
+
 class StorageError(EdgekitError):
     """A file could not be written: no space, no permission in mid-run, a vanished folder."""
 
@@ -83,6 +87,7 @@ _BY_NAME: dict[str, type[EdgekitError]] = {
         MissingDependencyError,
         ConversionError,
         ExecutionError,
+        UnsupportedError,
         StorageError,
     )
 }
