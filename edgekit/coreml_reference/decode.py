@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,27 @@ from edgekit.coreml_reference.program import (
     Program,
     StateType,
     TensorType,
+    Unread,
     ValueType,
 )
-from edgekit.coreml_reference.weights import WeightFiles, unpack
+from edgekit.coreml_reference.weights import Blob, WeightFiles, unpack
 from edgekit.errors import InputError
 from edgekit.signature import Array
+
+# Which fields hold which elements: whole numbers of up to 32 bits share one.
+_FLOATS = frozenset({"fp16", "fp32"})
+_SMALLER = frozenset(name for name in NUMPY_TYPES if name.startswith(("int", "uint")))
+_HOLDERS: dict[str, frozenset[str]] = {
+    "floats": _FLOATS,
+    "doubles": frozenset({"fp64"}),
+    "ints": _SMALLER,
+    "longInts": frozenset({"int64", "uint64"}),
+    "bools": frozenset({"bool"}),
+    "strings": frozenset({"string"}),
+    "bytes": frozenset(NUMPY_TYPES) - {"string"},
+}
+_LARGEST = 2**31
+_SMALL = frozenset(number for number, (name, _) in ELEMENT_TYPES.items() if name in SMALL_TYPES)
 
 
 def decode_program(message: Message, weights: WeightFiles) -> Program:
@@ -66,23 +83,37 @@ class _Decoder:
         if message.type == "const" or message.type.startswith("constexpr_"):
             # Their operands stand among the attributes up to iOS 17, among the inputs from iOS 18 on.
             operands = {key: value for key, value in attributes.items() if key != "name"}
-            inputs.update({key: (Constant(self.value(value)),) for key, value in operands.items()})
+            inputs.update({key: (self.constant(value),) for key, value in operands.items()})
         name = str(self.value(attributes["name"])) if "name" in attributes else outputs[0].name if outputs else ""
         return Operation(message.type, name, inputs, outputs, tuple(self.block(one) for one in message.blocks))
 
     def arguments(self, message: Message) -> tuple[Argument, ...]:
         return tuple(
-            Name(one.name) if one.WhichOneof("binding") == "name" else Constant(self.value(one.value))
+            Name(one.name) if one.WhichOneof("binding") == "name" else self.constant(one.value)
             for one in message.arguments
         )
 
+    def constant(self, message: Message) -> Constant:
+        """A constant; one of elements smaller than a byte is unpacked whenever it is asked for."""
+        if message.WhichOneof("value") != "blobFileValue" or message.type.tensorType.dataType not in _SMALL:
+            return Constant(self.value(message))
+        kind = _tensor_type(message.type.tensorType)
+        blob = self.blob(message.blobFileValue, kind)
+        return Unread(lambda: _shaped(blob.read(), kind))
+
+    def blob(self, message: Message, kind: TensorType) -> Blob:
+        blob = self.weights.find(message.fileName, message.offset)
+        if blob.dtype != kind.dtype or blob.size != _count(kind):
+            asked = f"read weights at {message.offset} of {message.fileName}"
+            why = f"it holds {blob.size} of {blob.dtype}, the program says {kind}"
+            raise InputError(asked, why, "copy it again")
+        return blob
+
     def value(self, message: Message) -> Array | tuple[Array, ...]:
-        """A constant; lists and tuples of tensors as a tuple."""
+        """A constant's value; lists and tuples of tensors as a tuple."""
         if message.WhichOneof("value") == "blobFileValue":
-            blob = message.blobFileValue
             kind = _tensor_type(message.type.tensorType)
-            flat = self.weights.read(blob.fileName, blob.offset)
-            return _shaped(flat, kind)
+            return _shaped(self.blob(message.blobFileValue, kind).read(), kind)
         immediate = message.immediateValue
         which = immediate.WhichOneof("value")
         if which in {"list", "tuple"}:
@@ -116,6 +147,8 @@ def _tensor_type(message: Message) -> TensorType:
         shape = None
     else:
         shape = tuple(_size(one) for one in message.dimensions)
+        if message.rank != len(shape):
+            raise InputError("read a tensor type", f"{len(shape)} sizes for rank {message.rank}", "copy it again")
     return TensorType(ELEMENT_TYPES[message.dataType][0], shape)
 
 
@@ -128,25 +161,31 @@ def _immediate(tensor: Message, kind: TensorType) -> Array:
     if which is None:
         return _shaped(np.zeros(0, NUMPY_TYPES[kind.dtype]), kind)
     values: Any = getattr(tensor, which).values
+    if kind.dtype not in _HOLDERS[which]:
+        raise InputError("read a constant", f"{which} for elements of type {kind.dtype}", "copy it again")
     if which != "bytes":
-        dtype = object if kind.dtype == "string" else NUMPY_TYPES[kind.dtype]
-        return _shaped(np.array(values, dtype=dtype), kind)
+        try:
+            flat = np.array(values, dtype=object if kind.dtype == "string" else NUMPY_TYPES[kind.dtype])
+        except OverflowError as error:
+            raise InputError("read a constant", str(error), "copy it again") from error
+        return _shaped(flat, kind)
     raw = np.frombuffer(values, np.uint8)
     if kind.dtype in SMALL_TYPES:
         bits, signed = SMALL_TYPES[kind.dtype]
         return _shaped(unpack(raw, bits, _count(kind), signed=signed), kind)
+    if raw.size % np.dtype(NUMPY_TYPES[kind.dtype]).itemsize:
+        raise InputError("read a constant", f"{raw.size} bytes are no whole number of elements", "copy it again")
     return _shaped(raw.view(NUMPY_TYPES[kind.dtype]), kind)
 
 
 def _count(kind: TensorType) -> int:
-    return int(np.prod([size or 0 for size in kind.shape or ()], dtype=np.int64))
+    return math.prod(size or 0 for size in kind.shape or ())
 
 
 def _shaped(flat: Array, kind: TensorType) -> Array:
     shape = tuple(size or 0 for size in kind.shape or ())
-    if flat.size == 1 and not shape:
-        return flat.reshape(())
-    if flat.size != _count(kind):
+    # An array of no elements may still declare sizes that none can have.
+    if flat.size != _count(kind) or max(shape, default=0) > _LARGEST:
         raise InputError("read a constant", f"it has {flat.size} elements for shape {list(shape)}", "copy it again")
     return flat.reshape(shape)
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from edgekit.coreml_reference.context import Context
-from edgekit.coreml_reference.precision import Precision, Trouble, find_trouble, settle, widen
-from edgekit.coreml_reference.program import Block, Constant, Function, Name, Operation, TensorType
+from edgekit.coreml_reference.precision import Precision, rounds, settle, widen
+from edgekit.coreml_reference.program import Block, Constant, Function, Name, Operation, TensorType, ValueType
 from edgekit.coreml_reference.registry import Kernel, kernels
-from edgekit.errors import EdgekitError, ExecutionError, UnsupportedError
+from edgekit.coreml_reference.trouble import Trouble, find_trouble
+from edgekit.errors import EdgekitError, ExecutionError, InputError, UnsupportedError
 from edgekit.signature import Array
 
 # Told of every operation's results, in order of execution.
@@ -51,6 +52,7 @@ class Evaluator:
     """A function of a program, planned once and run many times.
 
     Attributes:
+        incomparable: why two runs may differ; empty where they do not.
         troubles: where half precision broke, of all runs since the evaluator was told to ``watch``.
     """
 
@@ -68,6 +70,8 @@ class Evaluator:
         self._constants: dict[str, Any] = {}
         self._plans: dict[int, _Plan] = {}
         self._observer: Observer | None = None
+        self.incomparable = ""
+        self._declared: dict[str, ValueType] = {}
         self._check(function.block)
         self._plan: _Plan | None = None
 
@@ -77,15 +81,24 @@ class Evaluator:
         Raises:
             ExecutionError: an operation failed; names it and its layer.
         """
-        if self._plan is None:
-            self._plan = self._compile(self.function.block)
-        self._observer = observer
-        names = self._plan.inputs or tuple(one.name for one in self.function.inputs)
-        return dict(zip(self._plan.outputs, self._run(self._plan, {name: inputs[name] for name in names}), strict=True))
+        # Infinities and NaN are results like any other.
+        with np.errstate(all="ignore"):
+            if self._plan is None:
+                self._plan = self._compile(self.function.block)
+                self._forget(self._plan, *self._plans.values())
+            self._observer = observer
+            names = self._plan.inputs or tuple(one.name for one in self.function.inputs)
+            results = self._run(self._plan, {name: inputs[name] for name in names})
+        return dict(zip(self._plan.outputs, results, strict=True))
+
+    def declared(self, name: str) -> ValueType:
+        """The type that the program declares of a value; ``None`` where it declares none."""
+        return self._declared.get(name)
 
     def _check(self, block: Block) -> None:
         """Refuse what no kernel covers before anything is computed."""
         for operation in block.operations:
+            self._declared.update({one.name: one.type for one in operation.outputs})
             if operation.type == "const":
                 continue
             kernel = kernels().get(operation.type)
@@ -94,6 +107,12 @@ class Evaluator:
             unknown = sorted(operation.inputs.keys() - kernel.parameters.keys())
             if unknown:
                 raise _uncovered(operation, f"its parameter {unknown[0]!r} is not covered")
+            needed = {name for name, one in kernel.parameters.items() if one.required}
+            for parameter in sorted(needed - operation.inputs.keys()):
+                asked = f"read {operation.type} in layer {operation.name!r}"
+                raise InputError(asked, f"its parameter {parameter!r} is missing", "convert the model again")
+            if kernel.random and not self.incomparable:
+                self.incomparable = f"layer {operation.name!r} draws random numbers ({operation.type})"
             for nested in operation.blocks:
                 self._check(nested)
 
@@ -128,6 +147,14 @@ class Evaluator:
         inputs = tuple(one.name for one in block.inputs)
         return _Plan(inputs, tuple(steps), block.outputs, frozenset(read))
 
+    def _forget(self, *plans: _Plan) -> None:
+        """Drop the constants that no step asks for by name: what compressed weights were made of."""
+        needed = {name for plan in plans for name in plan.outputs}
+        for plan in plans:
+            for step in plan.steps:
+                needed |= {one.name for slot in step.slots for one in slot.sources if isinstance(one, Name)}
+        self._constants = {name: value for name, value in self._constants.items() if name in needed}
+
     def _bind(self, operation: Operation) -> _Step:
         kernel = kernels()[operation.type]
         fixed: dict[str, Any] = {}
@@ -135,7 +162,10 @@ class Evaluator:
         for parameter, arguments in operation.inputs.items():
             convert = kernel.parameters[parameter].convert
             if all(isinstance(one, Constant) or one.name in self._constants for one in arguments):
-                fixed[parameter] = convert([self._known(one) for one in arguments])
+                try:
+                    fixed[parameter] = convert([self._known(one) for one in arguments])
+                except Exception as error:
+                    raise _failed(operation, f"its parameter {parameter!r}: {error}") from error
             else:
                 slots.append(_Slot(parameter, convert, arguments))
         return _Step(operation, kernel, fixed, tuple(slots), ())
@@ -156,34 +186,32 @@ class Evaluator:
     def _call(self, step: _Step, values: dict[str, Any]) -> tuple[Any, ...]:
         arguments = dict(step.fixed)
         constants = self._constants
-        for slot in step.slots:
-            arguments[slot.parameter] = slot.convert(
-                [
-                    _widened(one.value)
-                    if isinstance(one, Constant)
-                    else values[one.name]
-                    if one.name in values
-                    else constants[one.name]
-                    for one in slot.sources
-                ]
-            )
         operation = step.operation
         if step.kernel.context:
             arguments["context"] = self._context(operation, values)
         try:
+            for slot in step.slots:
+                arguments[slot.parameter] = slot.convert(
+                    [
+                        _widened(one.value)
+                        if isinstance(one, Constant)
+                        else values[one.name]
+                        if one.name in values
+                        else constants[one.name]
+                        for one in slot.sources
+                    ]
+                )
             results = step.kernel.call(**arguments)
+            settled = self._settle(operation, arguments, results if isinstance(results, tuple) else (results,))
         except EdgekitError:
             raise
         except Exception as error:
-            raise ExecutionError(
-                f"evaluate {operation.type} in layer {operation.name!r}", f"{type(error).__name__}: {error}"
-            ) from error
-        settled = self._settle(operation, results if isinstance(results, tuple) else (results,))
+            raise _failed(operation, f"{type(error).__name__}: {error}") from error
         if self._observer is not None:
             self._observer(operation, settled)
         return settled
 
-    def _settle(self, operation: Operation, results: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _settle(self, operation: Operation, arguments: dict[str, Any], results: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(results) != len(operation.outputs):
             raise _uncovered(operation, f"{len(operation.outputs)} outputs are declared, {len(results)} are covered")
         settled = []
@@ -192,8 +220,10 @@ class Evaluator:
                 settled.append(result)
                 continue
             array = settle(result, declared.type, self.precision)
-            if self.watch and array.dtype == np.float32 and operation.name not in self.troubles:
-                trouble = find_trouble(operation, np.asarray(result), array)
+            if not _fits(array.shape, declared.type.shape):
+                raise _failed(operation, f"shape {list(array.shape)}, the program declares {declared.type}")
+            if self.watch and operation.name not in self.troubles and rounds(declared.type, self.precision):
+                trouble = find_trouble(operation, arguments, np.asarray(result), array)
                 if trouble is not None:
                     self.troubles[operation.name] = trouble
             settled.append(array)
@@ -209,6 +239,12 @@ class Evaluator:
         return Context(operation, run_block, self._random, self.function.opset)
 
 
+def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...] | None) -> bool:
+    if declared is None or shape == declared:
+        return True
+    return len(shape) == len(declared) and all(b is None or a == b for a, b in zip(shape, declared, strict=True))
+
+
 def _constant(operation: Operation) -> Any:
     (argument,) = operation.inputs["val"]
     if isinstance(argument, Name):
@@ -218,6 +254,10 @@ def _constant(operation: Operation) -> Any:
 
 def _widened(value: Array | tuple[Array, ...]) -> Any:
     return [widen(one) for one in value] if isinstance(value, tuple) else widen(value)
+
+
+def _failed(operation: Operation, why: str) -> ExecutionError:
+    return ExecutionError(f"evaluate {operation.type} in layer {operation.name!r}", why, "run the model on a Mac")
 
 
 def _uncovered(operation: Operation, why: str) -> UnsupportedError:

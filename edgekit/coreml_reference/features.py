@@ -102,19 +102,40 @@ class Feature:
         if isinstance(value, np.ndarray) and value.size == 1 and self.kind != "dictionary":
             value = value.item()
         if self.kind in kinds and not isinstance(value, kinds[self.kind]):
-            raise InputError(f"run with {self.name!r} a {type(value).__name__}", f"it takes a {self.kind}", "")
+            raise InputError(f"run with {self.name!r} a {type(value).__name__}", f"it takes a {self.kind}", "give one")
         return value
 
     def _check_array(self, value: Any) -> Array:
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InputError(f"run with {self.name!r}", f"it takes numbers ({error})", "give an array") from error
         if array.dtype.kind not in "biuf":
-            raise InputError(f"run with {self.name!r} of dtype {array.dtype}", "it takes numbers", "")
+            raise InputError(
+                f"run with {self.name!r} of dtype {array.dtype}", "it takes numbers", "give an array of them"
+            )
         shape = array.shape[:2] if self.kind == "image" else array.shape
         if not self.allows(shape):
             raise InputError(
                 f"run with {self.name!r} of shape {list(shape)}", f"it takes {self.wanted()}", "reshape it"
             )
-        return array if self.dtype is None else array.astype(self.dtype, copy=False)
+        if self.dtype is None or array.dtype == self.dtype:
+            return array
+        cast = _cast(array, self.dtype)
+        # Rounding is what a float input asks for; an integer that becomes another number is a mistake.
+        if np.dtype(self.dtype).kind in "iu" and not np.array_equal(cast, array):
+            raise InputError(
+                f"run with {self.name!r} of dtype {array.dtype}",
+                f"it takes {np.dtype(self.dtype)}, which cannot hold these values",
+                "round them, or give the values that the model was made for",
+            )
+        return cast
+
+
+def _cast(array: Array, dtype: type[Any]) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        cast: Array = array.astype(dtype)
+    return cast
 
 
 def read_feature(message: Message) -> Feature:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +34,7 @@ else:
     functional = _Lazy("torch.nn.functional")
 
 
-__all__ = ["array", "functional", "tensor", "torch"]
+__all__ = ["array", "functional", "tensor", "torch", "torch_threads"]
 
 
 def array(result: torch.Tensor) -> Array:
@@ -46,3 +48,17 @@ def tensor(value: Array) -> torch.Tensor:
     if any(stride < 0 for stride in value.strides) or not value.flags.writeable:
         value = np.array(value)
     return torch.from_numpy(value)
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """So many threads of torch for a while; ``None`` leaves the choice to it."""
+    if count is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

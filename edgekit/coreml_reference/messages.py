@@ -100,3 +100,10 @@ def parse_model(data: bytes) -> Message:
     except Exception as error:
         raise ValueError(str(error)) from error
     return model
+
+
+def unknown_fields(message: Message) -> tuple[int, ...]:
+    """The numbers of a message's fields that the schema does not know."""
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    return tuple(field.field_number for field in UnknownFieldSet(message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,12 @@ class TensorType:
     dtype: str
     shape: tuple[int | None, ...] | None
 
+    def __str__(self) -> str:
+        """For people: ``fp32 [1, ?, 8]``."""
+        if self.shape is None:
+            return f"{self.dtype} of any shape"
+        return f"{self.dtype} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"
+
 
 @dataclass(frozen=True)
 class ListType:
@@ -89,6 +96,21 @@ class Constant:
     """A value that stands in the program, as it is declared: half precision stays half."""
 
     value: Array | tuple[Array, ...]
+
+
+class Unread(Constant):
+    """A constant that is read anew whenever its value is asked for: it would take more memory than its file does."""
+
+    _read: Callable[[], Array]
+
+    def __init__(self, read: Callable[[], Array]) -> None:
+        # Constants are frozen.
+        object.__setattr__(self, "_read", read)
+
+    @property
+    def value(self) -> Array:
+        """The array, in memory of its own."""
+        return self._read()
 
 
 Argument = Name | Constant
