@@ -15,7 +15,18 @@ import pytest
 from referencing import Registry, Resource
 
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
-NAMES = ("convert", "device", "doctor", "inspect-file", "manifest", "preprocessing", "routes", "run", "verify")
+NAMES = (
+    "convert",
+    "device",
+    "doctor",
+    "inspect-file",
+    "manifest",
+    "preprocessing",
+    "routes",
+    "run",
+    "verify-layers",
+    "verify",
+)
 LABELS = ["apple", "pear", "plum"]
 
 NETWORK = """
@@ -133,9 +144,11 @@ def test_convert(converted: Any) -> None:
     assert {(row["target"], row["file"], row["verdict"]["passed"]) for row in document["artifacts"]} >= {
         ("onnx", "onnx/float32.onnx", True)
     }
-    # Core ML runs on macOS only.
     coreml = next(row for row in document["artifacts"] if row["target"] == "coreml")
-    assert (coreml["verdict"]["passed"] is None) == (coreml["call_ms"] is None)
+    assert coreml["verdict"]["passed"] is True
+    # Where there is no Core ML, its reference answers: that is not timed.
+    reference = coreml["verdict"]["executed_by"] == "edgekit Core ML reference"
+    assert reference == (coreml["call_ms"] is None) == bool(coreml["verdict"]["notes"])
 
 
 def test_convert_that_fails(folder: Path) -> None:
@@ -162,6 +175,20 @@ def test_convert_that_fails(folder: Path) -> None:
 def test_verify(folder: Path) -> None:
     document = check("verify", edgekit(folder, "verify", "tiny.edge", "--target", "onnx"))
     assert [(row["file"], row["verdict"]["passed"]) for row in document["artifacts"]] == [("onnx/float32.onnx", True)]
+
+
+@pytest.mark.usefixtures("converted")
+def test_verify_layers(folder: Path) -> None:
+    against = ("--against", "tiny:build", "--output-name", "scores", "--samples", "pictures")
+    more = (*against, "--preprocess", "contract.toml", "--layers")
+    document = check("verify-layers", edgekit(folder, "verify", "tiny.edge", *more, "--target", "onnx"))
+    (artifact,) = document["artifacts"]
+    assert (artifact["passed"], artifact["samples"], artifact["first_departure"]) == (True, 3, None)
+    assert artifact["layers"][-1]["output"] == "scores"
+    # The exit code of a layer that departs.
+    document = edgekit(folder, "verify", "tiny.edge", *more, "--tolerance", "sqnr_db=1000", code=1)
+    validator("verify-layers").validate(document)
+    assert document["artifacts"][0]["passed"] is False
 
 
 @pytest.mark.usefixtures("converted")
