@@ -10,13 +10,15 @@ endif
 EXAMPLE := examples/01-pytorch-image-classifier
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint types check bench-overhead matrix clean
+.PHONY: help demo test lint types check conformance bench-overhead bench-coreml-reference matrix clean
 
 help:
 	@echo "make demo            convert EfficientNet-Lite0 to all three formats, verify it on photographs, write demo/report.html"
 	@echo "make test            lint, type-check and run the whole suite"
 	@echo "make lint types      only those"
+	@echo "make conformance     run Apple's own tests against the Core ML reference, write their table (an hour)"
 	@echo "make bench-overhead  what a conversion costs beside the vendor's converter called by hand"
+	@echo "make bench-coreml-reference  how fast the Core ML reference is beside PyTorch"
 	@echo "make matrix          print the README's table of routes"
 	@echo "make clean           remove what these commands made, the environment too"
 
@@ -49,8 +51,15 @@ test: lint types
 	$(call say,Running the suite$(if $(EDGEKIT_REQUIRE_ALL),; a missing part fails it,; what is missing here is skipped and listed))
 	$(BIN)/python -m pytest
 
+conformance: $(VENV)/installed
+	$(call say,Running Apple's own Core ML tests: an hour on two cores; an interrupted run goes on where it stopped)
+	PYTHONPATH=benchmarks $(BIN)/python -m coreml_conformance
+
 bench-overhead: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead.py
+
+bench-coreml-reference: $(VENV)/installed
+	$(BIN)/python benchmarks/coreml_reference_speed.py
 
 matrix: $(VENV)/installed
 	@$(BIN)/edgekit routes --markdown

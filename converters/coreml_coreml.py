@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @converter(
     source="coreml",
     target="coreml",
-    extra="coreml",
-    requires={"coremltools": "coremltools"},
+    extra="coreml-reference",
+    requires={"google.protobuf": "protobuf"},
     tested={},
     tolerance=Tolerance(sqnr_db=90),
     dynamic_batch=True,

@@ -23,13 +23,14 @@ def check_model_file(asked: str, path: Path) -> str:
     """
     target = target_of(path)
     try:
-        there, readable = path.exists(), path.is_dir() if target == "coreml" else path.is_file()
+        folder = path.suffix.lower() == ".mlpackage"
+        there, readable = path.exists(), path.is_dir() if folder else path.is_file()
     except OSError as error:
         raise InputError(asked, error.strerror or str(error), "check the path") from error
     if target is None or not there:
         raise InputError(asked, "no such model file", "check the path")
     if not readable:
-        wanted = "a folder" if target == "coreml" else "a file"
+        wanted = "a folder" if folder else "a file"
         raise InputError(asked, f"a {path.suffix.lower()} is {wanted}, and this is none", "check the path")
     return target
 

@@ -115,6 +115,7 @@ def artifact_row(artifact: Artifact) -> dict[str, Any]:
         "executed_by": verdict.executed_by,
         "reason": verdict.reason,
         "problems": verdict.problems,
+        "notes": verdict.notes,
         "sqnr": numbers.decibels(_least_sqnr(verdict)),
         "error": numbers.error(whole["max_abs_error"]),
         "relative": numbers.error(whole["max_abs_error_relative"]),
@@ -124,6 +125,7 @@ def artifact_row(artifact: Artifact) -> dict[str, Any]:
         "random": verdict.synthetic_samples,
         "size": numbers.size(artifact.bytes),
         "call": None if artifact.call_ms is None else numbers.duration(artifact.call_ms),
+        "untimed": _untimed(artifact),
         "bounds": list(zip(_bounds(verdict.tolerance), _bounds(verdict.tolerance_that_passes), strict=True)),
         "hopeless": verdict.passed is False and verdict.tolerance_that_passes is None,
         "outputs": [_output_row(name, one) for name, one in verdict.outputs.items()],
@@ -178,6 +180,11 @@ def charts(manifest: Manifest) -> list[Chart]:
     return [chart for chart in found if chart is not None]
 
 
+def _untimed(artifact: Artifact) -> str:
+    """Why an artifact has no time: nothing ran it, or only an evaluator did, whose time says nothing of a device."""
+    return "not executed" if artifact.verdict.passed is None else "not timed"
+
+
 def _plain(
     title: str, note: str, values: Sequence[tuple[Artifact, float | None]], text: Callable[[float], str]
 ) -> Chart | None:
@@ -187,7 +194,7 @@ def _plain(
         return None
     longest = max(measured) or 1.0
     bars = [
-        Bar(name_of(one), "not executed", None, state="unknown")
+        Bar(name_of(one), _untimed(one), None, state="unknown")
         if value is None
         else Bar(name_of(one), text(value), 100 * value / longest)
         for one, value in values

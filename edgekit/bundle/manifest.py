@@ -71,7 +71,8 @@ class Artifact:
         inputs: one binding for each input.
         outputs: one binding for each output.
         convert_seconds: how long the conversion took.
-        call_ms: the median time of one call where the bundle was made, in milliseconds; ``None`` if not executed.
+        call_ms: the median time of one call where the bundle was made, in milliseconds; ``None`` if
+            not executed, or executed by an evaluator, whose time says nothing of a device.
         verdict: how far its outputs are from the original's.
         files: empty for a model of one file. Of a folder, its files by their paths inside it. Of a file with others
             beside it (ONNX external data), the file and the others, by their paths from the folder that they are in.

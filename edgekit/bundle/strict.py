@@ -70,7 +70,9 @@ def signature(data: Mapping[str, Any]) -> Signature:
 def verdict(data: Mapping[str, Any]) -> Verdict:
     """What ``Verdict.to_json`` wrote."""
     read = Verdict.from_json(data)
-    _keys("verdict", data, read.to_json())
+    # Verdicts had no notes at first, and nothing of them is lost without.
+    _keys("verdict", {"notes": [], **data}, read.to_json())
+    texts("notes", list(read.notes))
     for name, one in read.outputs.items():
         _keys(f"verdict of {name!r}", data["outputs"][name], one.to_json())
     passed = [data["passed"], *(one.passed for one in read.outputs.values())]

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import StorageError
@@ -53,6 +53,16 @@ def say(text: str, label: str = "", *, style: str = "") -> None:
     """One line on stderr, exactly as it is; the label before it in bold."""
     line = plain(text, style)
     errors().print(plain(label, "bold red").append(" ").append_text(line) if label else line, soft_wrap=True)
+
+
+def say_notes(rows: Iterable[Mapping[str, Any]]) -> None:
+    """What verdicts note, on stderr: each note once, after the artifacts that it speaks of."""
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row["verdict"].get("notes", ()):
+            notes.setdefault(note, []).append(f"{row['target']} {row['scheme']}".strip())
+    for note, names in notes.items():
+        say(f"{', '.join(names)}: {note}", style="yellow")
 
 
 def plain(text: str, style: str = "") -> Text:

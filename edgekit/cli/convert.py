@@ -140,10 +140,11 @@ def _name_of(model: str) -> str:
 
 
 def _show(result: ConvertResult, report: Path | None) -> None:
-    from edgekit.cli.console import artifact_table, output, say, size
+    from edgekit.cli.console import artifact_table, output, say, say_notes, size
 
     if result.artifacts:
         output().print(artifact_table(result.artifacts))
+        say_notes(result.artifacts)
     if any(row["verdict"]["synthetic_samples"] for row in result.artifacts):
         say("compared on random samples: give --samples for a verdict on real input", style="yellow")
     for failure in result.failed:

@@ -72,12 +72,14 @@ def _show_file(found: dict[str, Any]) -> None:
 
 
 def _show(path: Path, manifest: Manifest) -> None:
-    from edgekit.cli.console import artifact_table, output, plain
+    from edgekit.cli.console import artifact_table, output, plain, say_notes
 
     for line in _facts(manifest):
         output().print(plain(line), soft_wrap=True)
     output().print()
-    output().print(artifact_table([artifact.to_json() for artifact in manifest.artifacts], title=str(path)))
+    rows = [artifact.to_json() for artifact in manifest.artifacts]
+    output().print(artifact_table(rows, title=str(path)))
+    say_notes(rows)
 
 
 def _facts(manifest: Manifest) -> Iterator[str]:

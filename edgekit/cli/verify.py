@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from edgekit.cli import options
+
+if TYPE_CHECKING:
+    from edgekit.convert.request import ConvertRequest
 
 HELP = """Execute a bundle's models here and compare with what the original answered, recorded or asked anew.
 
@@ -18,6 +21,14 @@ HELP = """Execute a bundle's models here and compare with what the original answ
   edgekit verify model.edge --against model.pt2 --samples more.npz
 
   edgekit verify model.onnx --against mynet:build --weights best.pt --input-shape x=1,4
+
+  edgekit verify model.onnx --against model.pt2 --samples more.npz --layers
+
+--layers runs both sides on the same samples, matches the tensors inside and shows the first that departs.
+
+Two model files are compared alike: --against other.tflite.
+
+The exit code is 1 where a verdict failed; with --layers, where a layer departs.
 """
 
 
@@ -43,12 +54,15 @@ def verify(
     target: options.Target = None,
     scheme: options.Scheme = None,
     tolerance: Annotated[str, typer.Option("--tolerance", help="Bounds of your own: sqnr_db=60.")] = "",
+    layers: Annotated[  # noqa: FBT002
+        bool, typer.Option("--layers", help="Layer by layer: where does it depart first? Needs --against.")
+    ] = False,
     seed: options.Seed = 0,
     threads: options.Threads = None,
     json: options.Json = False,  # noqa: FBT002
 ) -> None:
     """Parse, verify, print."""
-    from edgekit.cli.console import artifact_table, output, print_json, say, vendors_on_stderr
+    from edgekit.cli.console import artifact_table, output, print_json, say, say_notes, vendors_on_stderr
     from edgekit.convert.request import ConvertRequest
     from edgekit.errors import InputError
     from edgekit.preprocessing import Contract
@@ -87,6 +101,9 @@ def verify(
             seed=seed,
         )
     bounds = parse_tolerance(tolerance) if tolerance else None
+    if layers:
+        chosen = {"target": target, "scheme": scheme, "tolerance": bounds, "threads": threads}
+        raise typer.Exit(_layers(model, request, chosen, json=json))
     with vendors_on_stderr():
         checks = verify_model(model, against=request, target=target, scheme=scheme, tolerance=bounds, threads=threads)
     rows = [check.to_json() for check in checks]
@@ -97,4 +114,22 @@ def verify(
         for check in checks:
             for problem in check.verdict.problems:
                 say(problem, f"{check.target} {check.scheme}".strip() + ":")
+        say_notes(rows)
     raise typer.Exit(1 if any(check.verdict.passed is False for check in checks) else 0)
+
+
+def _layers(model: Path, against: ConvertRequest | None, chosen: dict[str, Any], *, json: bool) -> int:
+    """Compare, print; the exit code."""
+    from edgekit.cli.console import print_json, vendors_on_stderr
+    from edgekit.cli.layers import show
+    from edgekit.verify.layers import SCHEMA, compare_layers
+
+    with vendors_on_stderr():
+        reports = compare_layers(model, against=against, **chosen)
+    if json:
+        rows = [report.to_json() for report in reports]
+        print_json({"schema": SCHEMA, "model": str(model), "original": against and against.model, "artifacts": rows})
+    else:
+        for report in reports:
+            show(report)
+    return 1 if any(report.passed is False for report in reports) else 0

@@ -12,8 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import InputError
-from edgekit.signature import Shape, Signature, TensorSpec
+from edgekit.coreml_reference import open_model
+from edgekit.coreml_reference.interface import signature_of
+from edgekit.coreml_reference.messages import Message
+from edgekit.coreml_reference.model import Described
+from edgekit.coreml_reference.package import read_package
+from edgekit.errors import InputError, UnsupportedError
+from edgekit.signature import Signature, TensorSpec
 
 _FRAMEWORKS = {"tensorflow", "sklearn", "xgboost", "torch"}
 _MODEL = Path("Data/com.apple.CoreML/model.mlmodel")
@@ -86,70 +91,38 @@ def import_coremltools(*needed: str) -> ModuleType:
         sys.meta_path.remove(hidden)
 
 
-def read_spec(path: Path) -> Any:
-    """The package's (or .mlmodel's) ``Model`` message.
+def read_spec(path: Path) -> Message:
+    """The ``Model`` message of a package or .mlmodel; reading it needs no coremltools.
 
     Raises:
-        InputError: not a Core ML package, or unreadable.
+        InputError: not a Core ML model, or unreadable.
     """
-    coremltools = import_coremltools()
-    try:
-        return coremltools.utils.load_spec(str(path))
-    except Exception as error:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"load {path}", f"not a readable Core ML package ({message})", "copy it again") from error
+    return read_package(path).model
 
 
 def read_signature(path: Path) -> Signature:
-    """A package's own inputs and outputs; images count as uint8 NHWC without batch, flexible dimensions as ``None``."""
-    description = read_spec(path).description
-    return Signature(
-        tuple(_tensor(feature) for feature in description.input),
-        tuple(_tensor(feature) for feature in description.output),
-    )
+    """A model's own inputs and outputs; images count as uint8 NHWC without batch, flexible dimensions as ``None``."""
+    try:
+        return signature_of(open_model(path))
+    except UnsupportedError:
+        return signature_of(Described(read_package(path)))
 
 
 def add_metadata(path: Path, entries: Mapping[str, str]) -> None:
     """Set user-defined metadata entries."""
-    spec = read_spec(path)
+    package = read_package(path)
+    metadata = package.model.description.metadata
+    kept = [entry for entry in metadata.userDefined if entry.key not in entries]
+    del metadata.userDefined[:]
+    metadata.userDefined.extend(kept)
     for key, value in entries.items():
-        spec.description.metadata.userDefined[key] = value
-    (path / _MODEL).write_bytes(spec.SerializeToString())
+        metadata.userDefined.add(key=key, value=value)
+    package.file.write_bytes(package.model.SerializeToString())
 
 
-def _tensor(feature: Any) -> TensorSpec:
-    kind = feature.type.WhichOneof("Type")
-    if kind == "multiArrayType":
-        return TensorSpec(
-            feature.name, _dtype(feature.type.multiArrayType.dataType), _shape(feature.type.multiArrayType)
-        )
-    if kind == "imageType":
-        return TensorSpec(feature.name, "uint8", (feature.type.imageType.height, feature.type.imageType.width, 3))
-    dtype = {"int64Type": "int64", "doubleType": "float64", "stringType": "string", "dictionaryType": "float64"}.get(
-        kind
-    )
-    if dtype is None:
-        raise InputError(
-            f"Core ML feature {feature.name!r}", f"{kind} has no counterpart as an array", "use multi-arrays"
-        )
-    return TensorSpec(feature.name, dtype, ())
-
-
-def _dtype(code: int) -> str:
-    # ArrayFeatureType.ArrayDataType of Apple's FeatureTypes.proto
-    return {65568: "float32", 65552: "float16", 65600: "float64", 131104: "int32", 131080: "int8"}[code]
-
-
-def _shape(array: Any) -> Shape:
-    fixed: list[int | None] = list(array.shape)
-    if array.WhichOneof("ShapeFlexibility") == "shapeRange":
-        for index, size in enumerate(array.shapeRange.sizeRanges):
-            if size.upperBound != size.lowerBound:
-                fixed[index] = None
-    elif array.WhichOneof("ShapeFlexibility") == "enumeratedShapes":
-        shapes = [tuple(one.shape) for one in array.enumeratedShapes.shapes]
-        fixed = [n if all(shape[i] == n for shape in shapes) else None for i, n in enumerate(fixed)]
-    return tuple(fixed)
+def read_metadata(path: Path) -> dict[str, str]:
+    """User-defined metadata entries."""
+    return {entry.key: entry.value for entry in read_spec(path).description.metadata.userDefined}
 
 
 def oldest_system(path: Path) -> str:

@@ -55,4 +55,4 @@ def read_entry(target: str, path: Path) -> str | None:
         return onnx_file.read_metadata(path).get(ENTRY)
     if target == "tflite":
         return tflite_file.read_metadata(path).get(ENTRY)
-    return dict(coreml_file.read_spec(path).description.metadata.userDefined).get(ENTRY)
+    return coreml_file.read_metadata(path).get(ENTRY)

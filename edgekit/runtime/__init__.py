@@ -1,4 +1,4 @@
-"""What runs on the device: sessions over ONNX Runtime, LiteRT and, on macOS, Core ML."""
+"""What runs on the device: sessions over ONNX Runtime, LiteRT and Core ML (elsewhere than on macOS: its reference)."""
 
 from edgekit.runtime.engine import Engine
 from edgekit.runtime.loading import load, open_engine

@@ -12,8 +12,6 @@ from edgekit.errors import ExecutionError, missing
 from edgekit.runtime.engine import Buffers, Engine
 from edgekit.signature import Array
 
-ABSENT = "no Core ML runtime here (macOS only)"
-
 
 class CoremlEngine(Engine):
     """A Core ML model, on the compute units that Core ML chooses."""
@@ -25,7 +23,7 @@ class CoremlEngine(Engine):
             ExecutionError: not on macOS, or Core ML cannot load it.
         """
         if platform.system() != "Darwin":
-            raise ExecutionError(f"run {model.name}", ABSENT, "take another target here, or run it on a Mac")
+            raise ExecutionError(f"run {model.name}", "Core ML itself exists on macOS only", "run it on a Mac")
         try:
             from coremltools import ComputeUnit, models
         except ImportError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from edgekit.signature import Array, Signature
 
@@ -31,10 +31,18 @@ class Engine(ABC):
     Attributes:
         name: the runtime and its version, as verdicts quote it (``"onnxruntime 1.32.0"``).
         signature: the file's own inputs and outputs.
+        emulated: it computes what the model means, but is not what a device runs: its time says nothing.
+        incomparable: why two calls may differ, so that answers prove nothing; empty where they do not.
     """
 
     name: str
     signature: Signature
+    emulated: ClassVar[bool] = False
+    incomparable: str = ""
+
+    def notes(self) -> tuple[str, ...]:
+        """What was noticed in the calls so far that a device will meet too, one line each."""
+        return ()
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,39 @@ from edgekit.runtime.session import Session
 if TYPE_CHECKING:
     from edgekit.bundle import Artifact, Bundle
 
-# A target's runtimes: the modules, any of which suffices, and the extra that brings the first.
+_SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".mlpackage": "coreml", ".mlmodel": "coreml"}
+
+
+@dataclass(frozen=True)
+class _Runtime:
+    """What runs a target here.
+
+    Attributes:
+        modules: any one of each group must be importable.
+        extra: what brings them.
+        emulated: it tells what the model means, and not how a device runs it.
+    """
+
+    modules: tuple[tuple[str, ...], ...]
+    extra: str
+    emulated: bool = False
+
+    def missing(self) -> str:
+        """The first module that is not installed; empty where all are."""
+        for group in self.modules:
+            if not any(_found(module) for module in group):
+                return group[0]
+        return ""
+
+
 _RUNTIMES = {
-    "onnx": (("onnxruntime",), "runtime-onnx"),
-    "tflite": (("ai_edge_litert", "tflite_runtime"), "runtime-tflite"),
-    "coreml": (("coremltools",), "coreml"),
+    "onnx": _Runtime((("onnxruntime",),), "runtime-onnx"),
+    "tflite": _Runtime((("ai_edge_litert", "tflite_runtime"),), "runtime-tflite"),
+    # Core ML itself where it exists, and edgekit's reference everywhere else.
+    "coreml": _Runtime((("coremltools",),), "coreml")
+    if sys.platform == "darwin"
+    else _Runtime((("google.protobuf",), ("torch",)), "coreml-reference", emulated=True),
 }
-_SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".mlpackage": "coreml"}
 
 
 def load(
@@ -34,10 +61,11 @@ def load(
     threads: int | None = None,
     native: bool = False,
 ) -> Session:
-    """Open a bundle (.edge, or an unpacked folder) or a model file (.onnx, .tflite, .mlpackage) for running.
+    """Open a bundle (.edge, or an unpacked folder) or a model file (.onnx, .tflite, .mlpackage, .mlmodel) for running.
 
     Of a bundle it takes the verified artifact whose runtime is installed here and which answered fastest when the
-    bundle was made; an artifact that nothing has executed only when ``target`` (and ``scheme``) name it.
+    bundle was made; an artifact that nothing has executed only when ``target`` (and ``scheme``) name it. Core ML
+    models are run by edgekit's reference evaluator where there is no Core ML, unless another artifact has a runtime.
 
     Args:
         path: the bundle or model file.
@@ -98,13 +126,13 @@ def choose(bundle: Bundle, target: str | None, scheme: str | None) -> Artifact:
         raise InputError(
             "load a verified artifact", f"nothing has executed {listed}", "name one to take it unverified: target=…"
         )
-    here = [artifact for artifact in usable if _installed(artifact.target)]
+    here = [artifact for artifact in usable if not _RUNTIMES[artifact.target].missing()]
     if not here:
-        modules, extra = _RUNTIMES[usable[0].target]
-        raise missing(f"run {usable[0].target}/{usable[0].scheme}", modules[0], extra)
+        runtime = _RUNTIMES[usable[0].target]
+        raise missing(f"run {usable[0].target}/{usable[0].scheme}", runtime.missing(), runtime.extra)
     # A float32 model is never passed over for a smaller one that nobody asked for.
     plain = [artifact for artifact in here if artifact.scheme == "float32"] or here
-    return min(plain, key=lambda a: (a.call_ms is None, a.call_ms or 0.0))
+    return min(plain, key=lambda a: (_RUNTIMES[a.target].emulated, a.call_ms is None, a.call_ms or 0.0))
 
 
 def open_engine(target: str, model: Path | bytes, *, threads: int | None = None) -> Engine:
@@ -123,26 +151,31 @@ def open_engine(target: str, model: Path | bytes, *, threads: int | None = None)
         from edgekit.runtime.tflite import TfliteEngine
 
         return TfliteEngine(model, threads=threads)
-    from edgekit.runtime.coreml import CoremlEngine
-
     if not isinstance(model, Path):
-        raise ExecutionError("load a Core ML package", "it is a folder", "extract it first")
-    engine = CoremlEngine(model)
+        raise ExecutionError("load a Core ML model", "it is read from disk", "extract it first")
+    if not _RUNTIMES["coreml"].emulated:
+        from edgekit.runtime.coreml import CoremlEngine
+
+        engine = CoremlEngine(model)
+    else:
+        from edgekit.runtime.coreml_reference import CoremlReferenceEngine
+
+        engine = CoremlReferenceEngine(model, threads=threads)
     return engine  # type: ignore[no-any-return]
 
 
 def executable(target: str) -> str:
     """Why a target cannot be executed here; empty where it can."""
-    if target == "coreml" and sys.platform != "darwin":
-        from edgekit.runtime.coreml import ABSENT
-
-        return ABSENT
-    modules, extra = _RUNTIMES[target]
-    return "" if _installed(target) else f"{modules[0]} is not installed: pip install 'edgekit[{extra}]'"
+    runtime = _RUNTIMES[target]
+    absent = runtime.missing()
+    return absent and f"{absent} is not installed: pip install 'edgekit[{runtime.extra}]'"
 
 
-def _installed(target: str) -> bool:
-    return any(importlib.util.find_spec(module) is not None for module in _RUNTIMES[target][0])
+def _found(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package that would hold it
+        return False
 
 
 def _open_artifact(bundle: Bundle, artifact: Artifact, threads: int | None) -> Engine:

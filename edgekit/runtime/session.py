@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.errors import ExecutionError, InputError
 from edgekit.runtime.engine import Buffers, Engine
-from edgekit.signature import Array, Signature
+from edgekit.signature import Array, Signature, TensorSpec
 from edgekit.verify.compare import compare
 from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
@@ -27,6 +27,8 @@ class Session:
     Attributes:
         signature: what :meth:`run` takes and gives.
         runtime: the runtime and its version (``"litert 2.3.0"``).
+        emulated: the runtime computes what the model means, but is not what a device runs.
+        incomparable: why two calls may differ, so that answers prove nothing; empty where they do not.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Session:
         self._inputs = tuple(inputs)
         self._outputs = tuple(outputs)
         self._native = signature is None
+        self.emulated = engine.emulated
+        self.incomparable = engine.incomparable
         self._golden = golden
         self._tolerance = tolerance or Tolerance()
-        self._dtypes = {spec.name: spec.dtype for spec in self.signature.outputs}
+        self._specs = {spec.name: spec for spec in self.signature.outputs}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call.
@@ -71,7 +75,11 @@ class Session:
             return self._engine.run(inputs)
         given = {binding.native: to_native(inputs[binding.name], binding) for binding in self._inputs}
         outputs = self._engine.run(given)
-        return {b.name: from_native(outputs[b.native], b, self._dtypes[b.name]) for b in self._outputs}
+        return {b.name: from_native(outputs[b.native], b, self._specs[b.name]) for b in self._outputs}
+
+    def notes(self) -> tuple[str, ...]:
+        """What was noticed in the calls so far that a device will meet too, such as values that overflow."""
+        return self._engine.notes()
 
     def __repr__(self) -> str:
         """What it takes and gives, and on what it runs."""
@@ -109,6 +117,7 @@ class Session:
             [self.run(inputs) for inputs, _ in recorded],
             self._tolerance,
             executed_by=self.runtime,
+            notes=self.notes(),
         )
 
 
@@ -176,10 +185,13 @@ def to_native(array: Array, binding: Binding) -> Array:
     return narrowed
 
 
-def from_native(array: Array, binding: Binding, dtype: str) -> Array:
+def from_native(array: Array, binding: Binding, spec: TensorSpec) -> Array:
     """An output of the file's as the bundle gives it."""
     turned = array if binding.transpose is None else np.ascontiguousarray(array.transpose(binding.transpose))
-    return turned if dtype in {"string", _name(turned)} else turned.astype(dtype)
+    # Core ML has no arrays without dimensions: a lone number comes as an array of one.
+    if spec.shape == () and turned.shape == (1,):
+        turned = turned.reshape(())
+    return turned if spec.dtype in {"string", _name(turned)} else turned.astype(spec.dtype)
 
 
 def _name(array: Array) -> str:

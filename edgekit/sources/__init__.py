@@ -43,7 +43,7 @@ _PACKAGES = {
     "sklearn": ("sklearn", "sklearn"),
     "onnx": ("onnxruntime", "runtime-onnx"),
     "tflite": ("", ""),
-    "coreml": ("coremltools", "coreml"),
+    "coreml": ("google.protobuf", "coreml-reference"),
 }
 
 # A live object's framework, by the top-level modules of its class's ancestors, first match wins.

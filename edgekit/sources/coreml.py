@@ -1,18 +1,23 @@
-"""Core ML packages that exist already: described everywhere, executed on macOS."""
+"""Core ML models that exist already: run by Core ML on macOS, by edgekit's reference evaluator elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from edgekit.convert.coreml_file import read_signature
-from edgekit.runtime.coreml import CoremlEngine
-from edgekit.runtime.loading import executable
+from edgekit.errors import UnsupportedError
+from edgekit.runtime.loading import executable, open_engine
 from edgekit.sources.base import LoadRequest
 from edgekit.sources.modelfile import ModelFileSource
 
 
 def load(request: LoadRequest) -> ModelFileSource:
-    """Read the package's description, and open it where Core ML exists."""
+    """Read the model's description, and open it where something executes it."""
     path = Path(request.model)
-    engine = None if executable("coreml") else CoremlEngine(path)
-    return ModelFileSource("coreml", request, read_signature(path), engine, "coremltools")
+    if executable("coreml"):
+        return ModelFileSource("coreml", request, read_signature(path), None, "coremltools")
+    try:
+        engine = open_engine("coreml", path)
+    except UnsupportedError:
+        return ModelFileSource("coreml", request, read_signature(path), None, "coremltools")
+    return ModelFileSource("coreml", request, engine.signature, engine, "coremltools")

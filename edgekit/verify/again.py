@@ -10,12 +10,12 @@ from typing import Any
 from edgekit.bundle import Bundle
 from edgekit.convert.prepare import Prepared, prepare, reference_runs
 from edgekit.convert.request import ConvertRequest
-from edgekit.errors import InputError
+from edgekit.errors import InputError, UnsupportedError
 from edgekit.modelfile import check_model_file
 from edgekit.runtime.loading import choose, executable, load, target_of
 from edgekit.runtime.session import Session
 from edgekit.signature import Array
-from edgekit.verify.compare import compare
+from edgekit.verify.execute import judge
 from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
 
@@ -73,8 +73,8 @@ def verify(
     bundle = Bundle.open(path)
     bundle.verify_files()
     prepared = prepare(against, lambda _: None) if against is not None else None
-    if prepared is not None and prepared.signature != bundle.manifest.signature:
-        _refuse_other_model(path, bundle, prepared)
+    if prepared is not None:
+        refuse_other_model(path, bundle, prepared)
     chosen = [a for a in bundle.artifacts if target in {None, a.target} and scheme in {None, a.scheme}]
     if not chosen:
         choose(bundle, target, scheme)
@@ -82,11 +82,10 @@ def verify(
     checks = []
     for artifact in chosen:
         bounds = artifact.verdict.tolerance.replaced(tolerance or {})
-        reason = executable(artifact.target)
-        if reason:
-            verdict = Verdict.not_executed(reason, bounds)
+        session = _open(path, artifact.target, threads, target=artifact.target, scheme=artifact.scheme)
+        if isinstance(session, str):
+            verdict = Verdict.not_executed(session, bounds)
         else:
-            session = load(path, target=artifact.target, scheme=artifact.scheme, threads=threads)
             verdict = _verdict(session, bundle, prepared, reference, bounds)
         checks.append(Check(artifact.target, artifact.scheme, artifact.file, verdict))
     return checks
@@ -100,20 +99,32 @@ def _verdict(
     recorded = list(bundle.golden())
     if not recorded or not all(outputs for _, outputs in recorded):
         return Verdict.not_executed("the bundle has no recorded outputs", bounds)
-    return compare(
+    return judge(
+        session,
         [outputs for _, outputs in recorded],
-        [session.run(inputs) for inputs, _ in recorded],
+        (inputs for inputs, _ in recorded),
         bounds,
-        executed_by=session.runtime,
-        synthetic_samples=bool(bundle.manifest.samples["synthetic"]),
+        synthetic=bool(bundle.manifest.samples["synthetic"]),
     )
 
 
-def _check_file(path: Path, target: str, prepared: Prepared, bounds: Tolerance, threads: int | None) -> Check:
-    reason = executable(target)
+def _open(
+    path: Path, kind: str, threads: int | None, *, target: str | None = None, scheme: str | None = None
+) -> Session | str:
+    """A session, or why nothing here executes the model."""
+    reason = executable(kind)
     if reason:
-        return Check(target, "", path.name, Verdict.not_executed(reason, bounds))
-    session = load(path, threads=threads)
+        return reason
+    try:
+        return load(path, target=target, scheme=scheme, threads=threads)
+    except UnsupportedError as error:
+        return str(error)
+
+
+def _check_file(path: Path, target: str, prepared: Prepared, bounds: Tolerance, threads: int | None) -> Check:
+    session = _open(path, target, threads)
+    if isinstance(session, str):
+        return Check(target, "", path.name, Verdict.not_executed(session, bounds))
     if session.signature.input_names != prepared.signature.input_names:
         mine, theirs = ", ".join(session.signature.input_names), ", ".join(prepared.signature.input_names)
         raise InputError(
@@ -127,17 +138,16 @@ def _check_file(path: Path, target: str, prepared: Prepared, bounds: Tolerance, 
 def _against(session: Session, prepared: Prepared, reference: Reference | None, bounds: Tolerance) -> Verdict:
     if reference is None:
         return Verdict.not_executed("nothing here can run the original", bounds)
-    return compare(
-        reference,
-        [session.run(run) for run in prepared.samples.runs()],
-        bounds,
-        executed_by=session.runtime,
-        synthetic_samples=prepared.samples.synthetic,
-        samples=len(prepared.samples),
-    )
+    runs, samples = prepared.samples.runs(), prepared.samples
+    return judge(session, reference, runs, bounds, synthetic=samples.synthetic, samples=len(samples))
 
 
-def _refuse_other_model(path: Path, bundle: Bundle, prepared: Prepared) -> None:
+def refuse_other_model(path: Path, bundle: Bundle, prepared: Prepared) -> None:
+    """Refuse an original that does not take and give what the bundle does.
+
+    Raises:
+        InputError: says which inputs or outputs differ.
+    """
     mine, theirs = bundle.manifest.signature, prepared.signature
     for side in ("inputs", "outputs"):
         a, b = getattr(mine, side), getattr(theirs, side)

@@ -28,6 +28,7 @@ def compare(
     executed_by: str,
     synthetic_samples: bool = False,
     samples: int | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Verdict:
     """Compare a model's outputs with its original's, run by run.
 
@@ -38,6 +39,7 @@ def compare(
         executed_by: the runtime and its version.
         synthetic_samples: whether the samples were random.
         samples: how many samples the runs hold, where a run holds several.
+        notes: what was noticed when the converted model ran.
 
     Returns:
         A verdict with every output's metrics over all runs together.
@@ -53,6 +55,7 @@ def compare(
         synthetic_samples=synthetic_samples,
         tolerance=tolerance,
         outputs=verdicts,
+        notes=notes,
     )
 
 

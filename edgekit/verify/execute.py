@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from edgekit.errors import UnsupportedError
 from edgekit.runtime.loading import executable, open_engine
 from edgekit.runtime.session import Session
 from edgekit.signature import Array, Signature
 from edgekit.verify.compare import compare
+from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -36,24 +38,48 @@ def execute(
 
     Returns:
         The verdict and the median time of one call in milliseconds on the first run's inputs, ``None`` where nothing
-        here executes the target or nothing ran the original.
+        here executes the target as a device would, or nothing ran the original.
     """
     reason = executable(target) if reference is not None else "nothing here can run the original"
     if reason or reference is None:
         return Verdict.not_executed(reason, made.tolerance, synthetic_samples=synthetic), None
-    engine = open_engine(target, made.path, threads=threads)
+    try:
+        engine = open_engine(target, made.path, threads=threads)
+    except UnsupportedError as error:
+        return Verdict.not_executed(str(error), made.tolerance, synthetic_samples=synthetic), None
     session = Session(engine, signature, made.inputs, made.outputs)
     given = list(runs)
-    outputs = [session.run(run) for run in given]
-    verdict = compare(
+    verdict = judge(session, reference, given, made.tolerance, synthetic=synthetic, samples=_rows(given, signature))
+    # An evaluator's time says nothing of a device.
+    timed = verdict.passed is not None and not session.emulated
+    return verdict, _call_ms(session, given[0]) if timed else None
+
+
+def judge(
+    session: Session,
+    reference: Sequence[Mapping[str, Array]],
+    runs: Iterable[Mapping[str, Array]],
+    tolerance: Tolerance,
+    *,
+    synthetic: bool = False,
+    samples: int | None = None,
+) -> Verdict:
+    """Run a session on the reference's inputs and compare; unknown where the runtime does not cover the model."""
+    if session.incomparable:
+        return Verdict.not_executed(f"not comparable: {session.incomparable}", tolerance, synthetic_samples=synthetic)
+    try:
+        outputs = [session.run(run) for run in runs]
+    except UnsupportedError as error:
+        return Verdict.not_executed(str(error), tolerance, synthetic_samples=synthetic)
+    return compare(
         reference,
         outputs,
-        made.tolerance,
+        tolerance,
         executed_by=session.runtime,
         synthetic_samples=synthetic,
-        samples=_rows(given, signature),
+        samples=samples,
+        notes=session.notes(),
     )
-    return verdict, _call_ms(session, given[0])
 
 
 def _rows(runs: Sequence[Mapping[str, Array]], signature: Signature) -> int:

@@ -85,6 +85,7 @@ class Verdict:
         tolerance: the bounds used.
         outputs: each output's verdict, by name.
         reason: why the model was not executed, where it was not.
+        notes: what was noticed when it ran and is no error by itself: values that overflow half precision, by layer.
     """
 
     passed: bool | None
@@ -94,6 +95,7 @@ class Verdict:
     tolerance: Tolerance
     outputs: Mapping[str, OutputVerdict] = field(default_factory=dict)
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     def not_executed(reason: str, tolerance: Tolerance, *, synthetic_samples: bool = False) -> Verdict:
@@ -154,6 +156,7 @@ class Verdict:
             "tolerance": self.tolerance.to_json(),
             "tolerance_that_passes": passing.to_json() if passing else None,
             "outputs": {name: one.to_json() for name, one in self.outputs.items()},
+            "notes": list(self.notes),
         }
 
     @staticmethod
@@ -167,6 +170,7 @@ class Verdict:
             tolerance=Tolerance(**data["tolerance"]),
             outputs={name: OutputVerdict.from_json(one) for name, one in data["outputs"].items()},
             reason=data["reason"],
+            notes=tuple(data.get("notes", ())),  # absent from what 0.1.0 wrote before it had them
         )
 
     def __str__(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from edgekit.convert import registry
 from edgekit.convert.coreml_file import read_signature, read_spec
 from edgekit.convert.options import ConvertOptions, legal_names
 from edgekit.errors import ConversionError, InputError
-from edgekit.runtime.onnx import OnnxEngine
-from edgekit.runtime.tflite import TfliteEngine
+from edgekit.runtime import open_engine
 from edgekit.signature import Array, TensorSpec
 from edgekit.sources import tensorflow as tensorflow_source
 from edgekit.sources.base import LoadRequest
@@ -33,7 +31,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:coremltools"),
 ]
 
-ENGINES: Mapping[str, Callable[[Path], Any]] = {"onnx": OnnxEngine, "tflite": TfliteEngine}
 Source = tensorflow_source.TensorFlowSource
 
 
@@ -62,7 +59,7 @@ def make(source: Source, target: str, folder: Path, *, dynamic: bool = False, sc
 def verdict(source: Source, target: str, path: Path, batch: int = 1) -> Verdict:
     """The file's answers to four inputs beside the original's, by the names in the file."""
     inputs, outputs = legal_names(source.signature, target)
-    engine = ENGINES[target](path)
+    engine = open_engine(target, path)
     runs = [inputs_for(source, batch, seed) for seed in range(4)]
     answers = [engine.run({inputs[name]: array for name, array in run.items()}) for run in runs]
     renamed = [{name: answer[outputs[name]] for name in outputs} for answer in answers]
@@ -152,7 +149,7 @@ RECURRENT = {
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("target", ["onnx", "tflite", "coreml"])
 @pytest.mark.parametrize("name", FEED_FORWARD)
 def test_feed_forward(name: str, target: str, dynamic: bool, tmp_path: Path) -> None:
     native, request = FEED_FORWARD[name]()
@@ -162,7 +159,7 @@ def test_feed_forward(name: str, target: str, dynamic: bool, tmp_path: Path) -> 
     assert found, found.problems
 
 
-@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("target", ["onnx", "tflite", "coreml"])
 @pytest.mark.parametrize("name", RECURRENT)
 def test_recurrent(name: str, target: str, tmp_path: Path) -> None:
     source = wrap(RECURRENT[name]())
@@ -178,7 +175,7 @@ def test_recurrent_with_dynamic_batch(tmp_path: Path) -> None:
             make(source, target, tmp_path, dynamic=True)
 
 
-@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("target", ["onnx", "tflite", "coreml"])
 @pytest.mark.parametrize("exported", ["keras", "module"])
 def test_savedmodel(exported: str, target: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "saved")
@@ -192,7 +189,7 @@ def test_savedmodel(exported: str, target: str, tmp_path: Path) -> None:
     assert found, found.problems
 
 
-@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("target", ["onnx", "tflite", "coreml"])
 def test_names_that_no_graph_can_hold(target: str, tmp_path: Path) -> None:
     names = {"input_names": ("t/é:0", "_f"), "output_names": ("mul", "Identity")}
     source = wrap(tokens_and_features(), **names)
@@ -204,7 +201,7 @@ def test_names_that_no_graph_can_hold(target: str, tmp_path: Path) -> None:
             "inputs": {"t/é:0", "_f"},
             "outputs": {"mul", "Identity"},
         }
-    else:
+    elif target == "onnx":
         graph = onnx.load(path).graph
         assert [value.name for value in graph.input] == ["t/é:0", "_f"]
         assert {value.name for value in graph.output} == {"mul", "Identity"}
@@ -294,6 +291,6 @@ class TestCoreML:
 
 
 def operations(path: Path) -> list[Any]:
-    function = read_spec(path).mlProgram.functions["main"]
-    (block,) = function.block_specializations.values()
-    return list(block.operations)
+    (function,) = read_spec(path).mlProgram.functions
+    (specialization,) = function.value.block_specializations
+    return list(specialization.value.operations)

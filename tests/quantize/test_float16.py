@@ -43,13 +43,12 @@ def test_half_the_size_within_the_schemes_tolerance(converted: Any, target: str)
     assert rows.keys() == {"float32", "float16"}
     assert rows["float16"]["bytes"] < 0.62 * rows["float32"]["bytes"]
     assert rows["float16"]["verdict"]["tolerance"] == {"sqnr_db": 50}
-    if target != "coreml":
-        assert rows["float16"]["verdict"]["passed"] is True
-        # Rounded, not untouched: half precision has 11 bits.
-        assert 50 < rows["float16"]["verdict"]["sqnr_db"] < 90
+    assert rows["float16"]["verdict"]["passed"] is True
+    # Rounded, not untouched: half precision has 11 bits.
+    assert 50 < rows["float16"]["verdict"]["sqnr_db"] < 90
 
 
-@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("target", ["onnx", "tflite", "coreml"])
 def test_a_session_takes_and_gives_float32_and_float32_is_preferred(converted: Any, target: str) -> None:
     session = edgekit.load(converted.bundle, target=target, scheme="float16")
     x = np.ones((1, 64), "f4")
