@@ -104,13 +104,13 @@ def test_transforms_of_two_classes(how: int, leaves: dict[str, float], expected:
     assert result["shares"] == pytest.approx(dict(zip(["no", "yes"], expected, strict=True)), rel=1e-12)
 
 
-def test_a_half_is_the_second_class(tmp_path: Any) -> None:
+def test_a_half_is_the_first_class(tmp_path: Any) -> None:
     model = classifier_of({"a": "double"})
     classifier = model.treeEnsembleClassifier
     classifier.int64ClassLabels.vector.extend([5, 9])
     classifier.treeEnsemble.numPredictionDimensions = 1
     leaf(classifier.treeEnsemble, 0, 0, d0=0.5)
-    assert opened(model, tmp_path).predict({"a": 1}) == {"label": 9, "shares": {5: 0.5, 9: 0.5}}
+    assert opened(model, tmp_path).predict({"a": 1}) == {"label": 5, "shares": {5: 0.5, 9: 0.5}}
 
 
 def test_a_forest_of_scikit_learn(tmp_path: Any) -> None:

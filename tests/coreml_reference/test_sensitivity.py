@@ -177,7 +177,7 @@ def test_64_bytes_of_weights(case: Case) -> None:
     rng = np.random.default_rng(3)
     changes, forgotten = 0, 0
     for _, start, end in blobs(case.package):
-        if not any(data[start:end]):
+        if case.kind == "Encoder" and not any(data[start:end]):
             # coremltools gives the keys a bias of zeros. It adds one number to all of a query's scores, which softmax
             # forgets: any bias means the same.
             noise = rng.standard_normal((end - start) // 4).astype(np.float32).tobytes()
@@ -191,7 +191,7 @@ def test_64_bytes_of_weights(case: Case) -> None:
             assert case.caught(weights=data[:place] + noise + data[place + length :]), place
             changes += 1
     assert forgotten == (case.kind == "Encoder")
-    assert changes == {"Cnn": 9, "Mobile": 6, "Encoder": 12, "Recurrent": 3}[case.kind]
+    assert changes >= {"Cnn": 15, "Mobile": 18, "Encoder": 29, "Recurrent": 18}[case.kind]
 
 
 def test_bytes_between_the_weights_mean_nothing(case: Case) -> None:
@@ -231,7 +231,7 @@ ATTRIBUTES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
     ("avg_pool", "kernel_sizes"): lambda v: [v + 1, v - 1],
     ("avg_pool", "pad"): lambda v: [v * 0, plus(v, 1, -1, 0, 0)],
     ("avg_pool", "exclude_padding_from_average"): flipped,
-    ("softmax", "axis"): lambda _: [0, 1],
+    ("softmax", "axis"): lambda _: [0, -2],
     ("concat", "axis"): lambda _: [0, 2, 3],
     ("concat", "interleave"): flipped,
     ("reduce_mean", "axes"): lambda _: [[1, 2], [2], [3], [1, 2, 3]],
@@ -241,7 +241,7 @@ ATTRIBUTES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
     ("matmul", "transpose_y"): flipped,
     ("layer_norm", "axes"): lambda _: [[1], [1, 2], [0]],
     ("layer_norm", "epsilon"): lambda _: [0.01, 0.1],
-    ("leaky_relu", "alpha"): lambda v: [0.0, float(v) * 1.01, 1.0],
+    ("leaky_relu", "alpha"): lambda v: [0.0, float(v) * 1.5, 1.0],
     ("gelu", "mode"): lambda _: ["TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"],
     ("lstm", "direction"): lambda _: ["reverse"],
     ("lstm", "activation"): lambda _: ["sigmoid", "relu"],
@@ -255,6 +255,13 @@ ATTRIBUTES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
     ("squeeze", "axes"): lambda v: [v + 1],
     ("expand_dims", "axes"): lambda v: [v + 1],
     ("clip", "beta"): lambda v: [float(v) * 0.5, float(v) * 2],
+}
+# What must have been changed where: another coremltools may write a network otherwise.
+KINDS: dict[str, set[tuple[str, str]]] = {
+    "Cnn": {("conv", "strides"), ("conv", "dilations"), ("conv", "pad"), ("concat", "axis"), ("softmax", "axis")},
+    "Mobile": {("conv", "groups"), ("reduce_mean", "keep_dims"), ("clip", "beta")},
+    "Encoder": {("layer_norm", "axes"), ("layer_norm", "epsilon"), ("matmul", "transpose_y"), ("transpose", "perm")},
+    "Recurrent": {("lstm", "direction"), ("lstm", "activation"), ("lstm", "cell_activation")},
 }
 # Operations that take the place of another with the same parameters.
 TYPES = {
@@ -290,8 +297,8 @@ def test_other_attributes_and_other_operations(case: Case) -> None:
             if not case.caught(partial(set_type, number=number, kind=kind)):
                 passed.append((operation.type, "type", operation.type, kind))
     assert passed == []
-    assert changes == {"Cnn": 1, "Mobile": 1, "Encoder": 44, "Recurrent": 17}[case.kind]
-    assert kinds == 1
+    assert changes >= {"Cnn": 61, "Mobile": 41, "Encoder": 44, "Recurrent": 17}[case.kind]
+    assert kinds >= KINDS[case.kind]
 
 
 def set_attribute(model: Any, number: int, key: str, value: Any) -> None:
@@ -310,11 +317,17 @@ def typed(value: Any) -> Any:
 
 
 def same_meaning(kind: str, key: str, known: dict[str, Any], operation: Any) -> bool:
-    """Attributes that are not looked at: a window of one has no dilation, and only a custom padding has sizes."""
+    """Attributes of convolutions that are not looked at."""
+    if kind != "conv":
+        return False
     names = {entry.key: entry.value.arguments[0].name for entry in operation.inputs}
-    if kind == "conv" and key == "dilations":
-        return bool(known[names["weight"]].shape[2:] == (1, 1))
-    return kind == "conv" and key == "pad" and known[names["pad_type"]].item() != "custom"
+    sizes = [one.constant.size for one in operation.outputs[0].type.tensorType.dimensions]
+    return bool(
+        # A window of one has no dilation, one that stays where it is no stride, and only a custom padding has sizes.
+        (key == "dilations" and known[names["weight"]].shape[2:] == (1, 1))
+        or (key == "strides" and sizes[2:] == [1, 1])
+        or (key == "pad" and known[names["pad_type"]].item() != "custom")
+    )
 
 
 def bindings(block: Any) -> Iterator[Any]:
@@ -348,7 +361,7 @@ def test_a_layer_that_is_left_out(case: Case) -> None:
                 if not case.caught(partial(leave_out, number=number, instead=argument.name)):
                     passed.append((operation.type, operation.outputs[0].name, argument.name))
     assert passed == []
-    assert changes == {"Cnn": 14, "Mobile": 15, "Encoder": 27, "Recurrent": 5}[case.kind]
+    assert changes >= {"Cnn": 14, "Mobile": 15, "Encoder": 27, "Recurrent": 5}[case.kind]
 
 
 def test_a_change_within_the_tolerance_passes(case: Case) -> None:

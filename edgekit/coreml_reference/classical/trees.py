@@ -260,8 +260,9 @@ def tree_classifier(message: Message, interface: Interface) -> Stage:
         scores = transform(forest.evaluate(matrix(interface.inputs, columns)), how)
         if not alone:
             return classified(interface, labels, scores.argmax(axis=1), scores)
-        # One number for two classes: from a half on it is the second, which coremltools' converter reckons with.
-        chosen = (scores[:, 0] >= 0.5).astype(np.int64)
+        # One number for two classes: above a half, in single precision, it is the second. Apple's tests of forests
+        # hold ties to scikit-learn's first class, also where the sum is a half but for its last bit.
+        chosen = (scores[:, 0].astype(np.float32) > 0.5).astype(np.int64)
         return classified(interface, labels, chosen, links.two_classes(scores[:, 0]))
 
     return run

@@ -161,7 +161,9 @@ def lstm(
     plain = names in {("sigmoid", "tanh", "tanh"), ("sigmoid", "tanh", "scaled_tanh")} and clip is None
     gate, new, out = map(_activation, names)
     cell = _Cell(gate, new, out, clip, plain)
-    given, hidden, memory = tensor(x), tensor(initial_h), tensor(initial_c)
+    # coremltools converts packed sequences with one row of states a step. Apple's tests expect the first batch of them.
+    batch = x.shape[-2]
+    given, hidden, memory = tensor(x), tensor(initial_h)[:batch], tensor(initial_c)[:batch]
     ahead = _Weights(tensor(weight_ih), tensor(weight_hh), _maybe(bias), _maybe(peephole))
     if direction != "bidirectional":
         given = given.flip(0) if direction == "reverse" else given

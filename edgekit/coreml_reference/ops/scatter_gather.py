@@ -1,8 +1,8 @@
 """Operations that read or change elements at given indices.
 
 Up to iOS 16 a negative index counts from the end; from iOS 17 on it is out of range. What an index out of range does is
-undefined unless ``validate_indices`` asks for an error. Here it reads zero and changes nothing, as Metal Performance
-Shaders Graph documents for the GPU.
+undefined, but safe for memory, unless ``validate_indices`` asks for an error: devices may differ. Here it reads zero
+and changes nothing.
 """
 
 from __future__ import annotations

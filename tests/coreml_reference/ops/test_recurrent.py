@@ -184,6 +184,15 @@ def test_torchs_loop_and_the_own_one_agree() -> None:
         assert_allclose(one, other, atol=1e-6)
 
 
+def test_states_beyond_the_batch_are_left_alone() -> None:
+    # coremltools converts packed sequences with one row of states a step.
+    more_h, more_c = (np.concatenate((one, values(9, 2, HIDDEN))) for one in (H, C))
+    wanted = call("lstm", x=X, initial_h=H, initial_c=C, **weights(4))
+    given = call("lstm", x=X, initial_h=more_h, initial_c=more_c, **weights(4))
+    for one, other in zip(given, wanted, strict=True):
+        assert_array_equal(one, other)
+
+
 def test_impossible_layers_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="softplus"):
         call("rnn", x=X, initial_h=H, **weights(1), activation="softplus")
