@@ -1,0 +1,1 @@
+"""Apple's own Core ML tests, run against edgekit's Core ML reference."""
