@@ -44,6 +44,10 @@ for module in (coremltools.models.utils, coremltools.models.model, coremltools.u
         if hasattr(module, name):
             setattr(module, name, answer)
 
+if "torch" in sys.modules:
+    # These set a seed when they are first imported: before any file has its own.
+    importlib.import_module("coremltools.converters.mil.testing_reqs")
+
 _CASE = pytest.StashKey[Case]()
 _BEFORE = pytest.StashKey[tuple[int, int, float]]()
 
@@ -76,6 +80,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item.stash[_CASE].id in wanted]
 
 
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Give every file its own random numbers: some draw parameters from them."""
+    if isinstance(collector, pytest.Module):
+        _seed(collector.nodeid)
+
+
 def pytest_runtestloop() -> None:
     """Leave what is loaded by now out of garbage collection.
 
@@ -92,13 +102,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     log = os.environ.get("EDGEKIT_CONFORMANCE_LOG")
     if log:
         Path(log + ".current").write_text(case.id, encoding="utf-8")
-    seed = zlib.crc32(case.id.encode())
+    _seed(case.id)
+    ModelProxy.look, ModelProxy.seen = case.precision != "float16", set()
+    item.stash[_BEFORE] = (ModelProxy.asked, ModelProxy.predictions, time.monotonic())
+
+
+def _seed(name: str) -> None:
+    seed = zlib.crc32(name.encode())
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
-    ModelProxy.look, ModelProxy.seen = case.precision != "float16", set()
-    item.stash[_BEFORE] = (ModelProxy.asked, ModelProxy.predictions, time.monotonic())
 
 
 @pytest.hookimpl(hookwrapper=True)

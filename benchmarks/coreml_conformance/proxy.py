@@ -79,8 +79,8 @@ class ModelProxy:
         try:
             outputs = model.predict(given, state.kept if state is not None else None)
         except EdgekitError as error:
-            # Core ML's refusals reach Python as this.
-            raise RuntimeError(str(error)) from error
+            # Core ML's refusals reach Python as this, and with these words first.
+            raise RuntimeError(f"Unable to compute the prediction using ML Program: {error}") from error
         ModelProxy.predictions += 1
         images = {feature.name for feature in model.outputs if feature.kind == "image"}
         return {name: _image(value) if name in images else value for name, value in outputs.items()}
