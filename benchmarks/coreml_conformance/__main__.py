@@ -67,9 +67,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--ops", action="store_true", help="only the operations")
     parser.add_argument("--torch", action="store_true", help="only the PyTorch operations")
     parser.add_argument("--classical", action="store_true", help="only scikit-learn, XGBoost and pipelines")
-    parser.add_argument("--slice", type=int, nargs="?", const=1, metavar="N", help="N float32 cases a test function")
+    parser.add_argument("--slice", type=int, nargs="?", const=2, metavar="N", help="N float32 cases a test function")
     parser.add_argument("--sample", type=int, metavar="N", help="PyTorch cases to draw; 0 for all")
     parser.add_argument("--every-opset", action="store_true", help="every opset, not the first that a test is for")
+    parser.add_argument("--float32", action="store_true", help="leave float16 out, which no gate counts: half the time")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="at a time")
     parser.add_argument("--fresh", action="store_true", help="forget what an interrupted run has done")
     parser.add_argument("--work", type=Path, default=WORK, help="folder for logs and the second environment")
@@ -82,7 +83,7 @@ def _run(command: Command, versions: dict[str, Any], options: argparse.Namespace
     folder = options.work / "runs" / f"{suite.name}-{_fingerprint(command, versions)}"
     plans = [_plan(command, target, folder) for target in ("mlprogram", "neuralnetwork")]
     neuralnetwork = sum(case.backend == "neuralnetwork" for case in plans[1])
-    cases = plans[0]
+    cases = [case for case in plans[0] if not (options.float32 and case.precision == "float16")]
     size = suite.sample if options.sample is None else options.sample
     if suite.sample and size:
         cases = sample(cases, size)

@@ -33,12 +33,13 @@ How the cases are counted:
 - **skipped**: the test skips itself, or Apple has marked it as failing.
 
 Only cases that are float32 throughout count for the gates. Where a case says float32 and its model holds
-half-precision tensors all the same, it is **mixed**: the tests compare those within the tolerance of float32, 0.0001,
-while one unit of half precision near 1 is 0.001, so that they decide by chance. Float16 cases are weak evidence:
-their tolerance is 0.5 absolute and 5 % relative. A case whose parameters name no precision has that of the models
-that it asked: float16 if any tensor in them is half precision, float32 otherwise (classical models compute in double
-precision and count as float32). Operations that draw random numbers, and models of the older NeuralNetwork kind, are
-kept apart. Every case begins with its own random seed, so that its result does not depend on the cases before it.
+half-precision tensors all the same, it is **mixed** and counted apart. Such tests expect what float32 computes from
+operands that were not rounded yet, and tolerate 0.0001 of difference; one unit of half precision near 1 is 0.001, so
+that those with exact operands pass and the others do not. Float16 cases are weak evidence: their tolerance is 0.5
+absolute and 5 % relative. A case whose parameters name no precision has that of the models that it asked: float16 if
+any tensor in them is half precision, float32 otherwise (classical models compute in double precision and count as
+float32). Operations that draw random numbers, and models of the older NeuralNetwork kind, are kept apart. Every case
+begins with its own random seed, so that its result does not depend on the cases before it.
 """
 
 _RERUN = """\
@@ -49,11 +50,11 @@ $ make conformance
 $ PYTHONPATH=benchmarks python -m coreml_conformance --help
 ```
 
-It needs `edgekit[coreml,torch]` and Python 3.11. It makes a second environment by itself, under `build/`, for the
-scikit-learn and XGBoost tests, which skip themselves with newer versions; that takes a C++ compiler (libsvm). An
-interrupted run goes on where it stopped. `--ops`, `--torch` or `--classical` runs a part, `--processes N` bounds the
-processes, `--sample N` draws another number of PyTorch cases (0: all), `--every-opset` runs every opset instead of
-the first that an operation is tested for, and `--fresh` begins anew.
+It needs `edgekit[coreml,torch,tensorflow]` and Python 3.11. It makes a second environment by itself, under `build/`,
+for the scikit-learn and XGBoost tests, which skip themselves with newer versions; that takes a C++ compiler (libsvm).
+An interrupted run goes on where it stopped. `--ops`, `--torch` or `--classical` runs a part, `--processes N` bounds
+the processes, `--sample N` draws another number of PyTorch cases (0: all), `--every-opset` runs every opset instead
+of the first that an operation is tested for, and `--fresh` begins anew.
 """
 
 

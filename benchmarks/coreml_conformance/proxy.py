@@ -123,12 +123,18 @@ def _describe_model(model: Message) -> str:
         return "neuralnetwork"
     functions = [entry.value for entry in model.mlProgram.functions]
     blocks = [entry.value for function in functions for entry in function.block_specializations]
-    return "float16" if any(_has_half(block) for block in blocks) else "float32"
+    given = any(_is_half(one.type) for function in functions for one in function.inputs)
+    return "float16" if given or any(_has_half(block) for block in blocks) else "float32"
 
 
 def _has_half(block: Message) -> bool:
     return any(
-        any(output.type.tensorType.dataType == _HALF for output in operation.outputs)
+        any(_is_half(output.type) for output in operation.outputs)
+        or any(_is_half(one.value.type) for entry in operation.inputs for one in entry.value.arguments)
         or any(_has_half(nested) for nested in operation.blocks)
         for operation in block.operations
     )
+
+
+def _is_half(kind: Message) -> bool:
+    return bool(kind.tensorType.dataType == _HALF)

@@ -176,13 +176,16 @@ def _rest(worker: _Worker) -> list[Case]:
     rest = [case for case in worker.left if case.id not in done]
     if not rest:
         return []
+    code = worker.process.returncode
+    if code in {-signal.SIGTERM, -signal.SIGINT}:
+        # Somebody ended it; the case that it was at has no part in that.
+        return rest
     current = worker.log.with_name(worker.log.name + ".current")
     begun = current.read_text(encoding="utf-8") if current.exists() else ""
     culprit = next((case for case in rest if case.id == begun), None)
     if culprit is None:
         tail = worker.log.with_suffix(".out").read_text(encoding="utf-8", errors="replace")[-3000:]
         raise RuntimeError(f"a process ended with {len(rest)} cases left:\n{tail}")
-    code = worker.process.returncode
     why = "ended by the runner: it hung" if code == -_KILL else f"ended the process with code {code}"
     line = {
         **vars(culprit),
