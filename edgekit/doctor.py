@@ -13,7 +13,7 @@ from typing import Any
 import edgekit
 from edgekit.convert import registry
 from edgekit.convert.matrix import table_of_routes
-from edgekit.runtime.loading import executable
+from edgekit.runtime.loading import emulated, executable
 
 # The JSON document of `doctor --json`. 1: first.
 SCHEMA = 1
@@ -34,7 +34,12 @@ def examine() -> dict[str, Any]:
         },
         "packages": [_package(name, window) for name, window in _tested().items()],
         "runtimes": [
-            {"target": target, "available": not executable(target), "reason": executable(target) or None}
+            {
+                "target": target,
+                "available": not executable(target),
+                "emulated": emulated(target),
+                "reason": executable(target) or None,
+            }
             for target in registry.TARGETS
         ],
         "routes": [{key: row[key] for key in ("source", "target", "available", "reason")} for row in table_of_routes()],

@@ -37,7 +37,10 @@ def doctor(json: options.Json = False) -> None:  # noqa: FBT002
         f"{memory} of memory",
         f"{size(machine['disk_free_bytes'])} free on the disk",
     )
-    runtimes = [(row["target"], row["reason"] or "runs here") for row in found["runtimes"]]
+    runtimes = [
+        (row["target"], row["reason"] or ("runs here, in software" if row["emulated"] else "runs here"))
+        for row in found["runtimes"]
+    ]
     routes = [(f"{row['source']} → {row['target']}", row["reason"] or "available") for row in found["routes"]]
     console = output()
     console.print(plain(", ".join(facts)), soft_wrap=True)

@@ -171,6 +171,11 @@ def executable(target: str) -> str:
     return absent and f"{absent} is not installed: pip install 'edgekit[{runtime.extra}]'"
 
 
+def emulated(target: str) -> bool:
+    """Whether what runs a target here tells only what the model means, and not how a device runs it."""
+    return _RUNTIMES[target].emulated
+
+
 def _found(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
