@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.errors import ExecutionError, missing
-from edgekit.runtime.engine import Buffers, Engine
+from edgekit.runtime.engine import CopyingEngine
 from edgekit.signature import Array
 
 
-class CoremlEngine(Engine):
+class CoremlEngine(CopyingEngine):
     """A Core ML model, on the compute units that Core ML chooses."""
 
     def __init__(self, model: Path) -> None:
@@ -44,14 +44,3 @@ class CoremlEngine(Engine):
         except Exception as error:
             raise ExecutionError("run a Core ML model", str(error).splitlines()[0]) from error
         return {spec.name: np.asarray(outputs[spec.name]) for spec in self.signature.outputs}
-
-    def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
-        """Core ML's Python interface shares no memory: the buffers are copied at each call."""
-        inputs = {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in self.signature.inputs}
-        outputs = self.run(inputs)
-
-        def invoke() -> None:
-            for name, value in self.run(inputs).items():
-                np.copyto(outputs[name], value)
-
-        return Buffers(inputs, outputs, invoke)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from edgekit.coreml_reference import open_model
 from edgekit.coreml_reference.interface import from_feature, signature_of, to_feature
 from edgekit.coreml_reference.lazy import torch_threads
-from edgekit.runtime.engine import Buffers, Engine
+from edgekit.runtime.engine import CopyingEngine
 from edgekit.signature import Array
 
 # As verdicts quote it: the saved model's meaning, executed in software.
@@ -18,7 +16,7 @@ NAME = "edgekit Core ML reference"
 SOFTWARE = "executed in software; the Neural Engine, the GPU and Apple's compiler were not exercised"
 
 
-class CoremlReferenceEngine(Engine):
+class CoremlReferenceEngine(CopyingEngine):
     """A Core ML model's meaning, computed in software.
 
     Apple's compiler, the Neural Engine and the GPU are not exercised. A model with states starts each call from zeros.
@@ -51,14 +49,3 @@ class CoremlReferenceEngine(Engine):
     def notes(self) -> tuple[str, ...]:
         """What the reference does not show, and where half precision broke in the calls so far."""
         return (SOFTWARE, *(str(trouble) for trouble in self._model.troubles))
-
-    def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
-        """An evaluator has no memory of its own to share: the buffers are copied at each call."""
-        inputs = {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in self.signature.inputs}
-        outputs = self.run(inputs)
-
-        def invoke() -> None:
-            for name, value in self.run(inputs).items():
-                np.copyto(outputs[name], value)
-
-        return Buffers(inputs, outputs, invoke)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from edgekit.signature import Array, Signature
 
 
@@ -59,3 +61,18 @@ class Engine(ABC):
         Raises:
             ExecutionError: the runtime has no memory to share for such inputs or outputs.
         """
+
+
+class CopyingEngine(Engine):
+    """An engine whose runtime shares no memory: buffers for repeated calls are copied at each."""
+
+    def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
+        """Arrays of their own; a first call tells the outputs' shapes."""
+        inputs = {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in self.signature.inputs}
+        outputs = self.run(inputs)
+
+        def invoke() -> None:
+            for name, value in self.run(inputs).items():
+                np.copyto(outputs[name], value)
+
+        return Buffers(inputs, outputs, invoke)

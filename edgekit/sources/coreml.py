@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from edgekit.convert.coreml_file import read_signature
@@ -14,10 +15,9 @@ from edgekit.sources.modelfile import ModelFileSource
 def load(request: LoadRequest) -> ModelFileSource:
     """Read the model's description, and open it where something executes it."""
     path = Path(request.model)
-    if executable("coreml"):
-        return ModelFileSource("coreml", request, read_signature(path), None, "coremltools")
-    try:
-        engine = open_engine("coreml", path)
-    except UnsupportedError:
-        return ModelFileSource("coreml", request, read_signature(path), None, "coremltools")
-    return ModelFileSource("coreml", request, engine.signature, engine, "coremltools")
+    engine = None
+    if not executable("coreml"):
+        with suppress(UnsupportedError):
+            engine = open_engine("coreml", path)
+    signature = engine.signature if engine else read_signature(path)
+    return ModelFileSource("coreml", request, signature, engine, "coremltools")
