@@ -25,7 +25,7 @@ from coreml_conformance.known import read_known, reason_for
 from coreml_conformance.page import write_page
 from coreml_conformance.report import as_json, brief, judge, problems, verdicts
 from coreml_conformance.suites import SUITES
-from coreml_conformance.workers import ROOT, Command, collect, progress, run_cases, run_slice
+from coreml_conformance.workers import ROOT, Command, collect, progress, run_cases, run_module, run_slice
 
 WORK = ROOT / "build" / "coreml-conformance"
 RESULTS = ROOT / "benchmarks" / "results" / "coreml-conformance.json"
@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         environments["classical" if suite.classical else "programs"] = versions
         command = Command(python, package, suite, options.every_opset)
         done[suite.name] = _run(command, versions, options)
-    return _report(done, environments, write=len(chosen) == len(SUITES))
+    proofs = _proofs(options.work) if any(suite.name == "xgboost" for suite in chosen) else []
+    return _report(done, environments, proofs, write=len(chosen) == len(SUITES))
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -116,22 +117,35 @@ def _fingerprint(command: Command, versions: dict[str, Any]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _report(done: dict[str, Done], environments: dict[str, Any], *, write: bool) -> int:
+def _proofs(work: Path) -> list[dict[str, Any]]:
+    """Why two tests stand apart; measured anew whenever what they depend on has changed."""
+    python = classical_python(work / "classical")
+    suite = next(suite for suite in SUITES if suite.name == "xgboost")
+    package, versions = describe(python)
+    command = Command(python, package, suite)
+    file = work / "runs" / f"xgboost-{_fingerprint(command, versions)}" / "random-training.json"
+    if not file.exists():
+        print("xgboost: the trainings with other random numbers, about two minutes", file=sys.stderr)
+        file.write_text(run_module(command, "coreml_conformance.random_training"), encoding="utf-8")
+    return list(json.loads(file.read_text(encoding="utf-8")))
+
+
+def _report(done: dict[str, Done], environments: dict[str, Any], proofs: list[dict[str, Any]], *, write: bool) -> int:
     """Print, write where everything ran, judge."""
     results = {name: one.results for name, one in done.items()}
     known = read_known()
     left_out = {name: one.neuralnetwork for name, one in done.items() if one.neuralnetwork}
     if write:
-        content = as_json(results, known, environments, left_out)
+        content = as_json(results, known, environments, left_out, proofs)
         RESULTS.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         collected = {name: one.collected for name, one in done.items()}
-        PAGE.write_text(write_page(results, known, environments, left_out, collected), encoding="utf-8")
+        PAGE.write_text(write_page(results, known, environments, left_out, collected, proofs), encoding="utf-8")
         print(f"wrote {RESULTS.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
     else:
         print("only a part was run: the result file and the page stay as they are")
     for verdict in verdicts(results):
         print(verdict)
-    found = problems(results, known)
+    found = problems(results, known, proofs)
     for problem in found:
         print(problem, file=sys.stderr)
     return 1 if found else 0

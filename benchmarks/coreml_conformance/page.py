@@ -8,6 +8,7 @@ from typing import Any
 
 from coreml_conformance.cases import Result
 from coreml_conformance.known import Known, reason_for
+from coreml_conformance.random_training import holds
 from coreml_conformance.report import Counts, brief, by_file, count, gated, reasons, verdicts
 
 _INTRODUCTION = """\
@@ -38,8 +39,9 @@ operands that were not rounded yet, and tolerate 0.0001 of difference; one unit 
 that those with exact operands pass and the others do not. Float16 cases are weak evidence: their tolerance is 0.5
 absolute and 5 % relative. A case whose parameters name no precision has that of the models that it asked: float16 if
 any tensor in them is half precision, float32 otherwise (classical models compute in double precision and count as
-float32). Operations that draw random numbers, and models of the older NeuralNetwork kind, are kept apart. Every case
-begins with its own random seed, so that its result does not depend on the cases before it.
+float32). Operations that draw random numbers, two tests of one random training, and models of the older
+NeuralNetwork kind are kept apart. Every case begins with its own random seed, so that its result does not depend on the
+cases before it.
 """
 
 _RERUN = """\
@@ -57,6 +59,18 @@ the processes, `--sample N` draws another number of PyTorch cases (0: all), `--e
 of the first that an operation is tested for, and `--fresh` begins anew.
 """
 
+_RANDOM_TRAININGS = """\
+## Two tests that state the error of one random training
+
+They train XGBoost on half of the rows, drawn at random, convert with thresholds in double precision, and demand the
+largest error that Core ML then had: that of rows on a threshold, which double precision sends down another branch.
+Here the same models were trained with other seeds. *Distance* is the evaluator's greatest from a plain walk of
+XGBoost's own JSON dump in double precision, over all rows and seeds; the errors are those of each seed. The demanded
+number belongs to a draw, so that these two count as random.
+
+| test | demanded | largest error, seed by seed | distance | kept apart |
+|---|--:|---|--:|---|"""
+
 
 def write_page(
     results: Mapping[str, Sequence[Result]],
@@ -64,6 +78,7 @@ def write_page(
     environment: Mapping[str, Any],
     left_out: Mapping[str, int],
     collected: Mapping[str, int],
+    proofs: Sequence[Mapping[str, Any]],
 ) -> str:
     """The whole page."""
     parts = [
@@ -72,6 +87,7 @@ def write_page(
         _RERUN,
         _files(results),
         _apart(results, left_out, collected),
+        _random_trainings(proofs),
         _failures(results, known),
     ]
     return "\n".join(parts)
@@ -144,6 +160,18 @@ def _apart(results: Mapping[str, Sequence[Result]], left_out: Mapping[str, int],
         lines += ["", f"<details><summary>{title}: {sum(found.values()):,} cases by reason</summary>", ""]
         lines += [f"- {number:,} × {_text(reason)}" for reason, number in found.items()]
         lines += ["", "</details>"]
+    return "\n".join([*lines, ""])
+
+
+def _random_trainings(proofs: Sequence[Mapping[str, Any]]) -> str:
+    lines = [_RANDOM_TRAININGS]
+    for proof in proofs:
+        errors = ", ".join(f"{error:.3g}" for error in proof["max_error_by_seed"])
+        name = proof["test"].split("::", 1)[1]
+        lines.append(
+            f"| `{name}` | {proof['stated_max_error']} | {errors} | {proof['distance_from_plain_walk']:.1g} | "
+            f"{'yes' if holds(proof) else '**without proof**'} |"
+        )
     return "\n".join([*lines, ""])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from coreml_conformance.cases import Result
 from coreml_conformance.known import Known, reason_for, stale
+from coreml_conformance.random_training import holds
 from coreml_conformance.suites import GATES, SUITES
 
 # 1: the first.
@@ -74,7 +75,7 @@ def count(results: Iterable[Result]) -> Counts:
 
 
 def gated(results: Iterable[Result]) -> list[Result]:
-    """What a gate looks at: float32 throughout, without the operations that draw random numbers."""
+    """What a gate looks at: float32 throughout, without what is drawn at random."""
     return [result for result in results if result.precision == "float32" and not result.random]
 
 
@@ -93,12 +94,15 @@ def verdicts(results: Mapping[str, Sequence[Result]]) -> list[Verdict]:
     return [judge(gate, found) for gate, found in by_gate.items()]
 
 
-def problems(results: Mapping[str, Sequence[Result]], known: Sequence[Known]) -> list[str]:
-    """Why a run fails: gates that were not reached, and known failures that are none any more."""
+def problems(
+    results: Mapping[str, Sequence[Result]], known: Sequence[Known], proofs: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """Why a run fails: gates that were not reached, known failures that are none any more, proofs that do not hold."""
     everything = [result for found in results.values() for result in found]
     missed = [str(verdict) for verdict in verdicts(results) if not verdict.reached]
     old = [f"known-failures.toml: no case fails any more: {one.test} {one.case}" for one in stale(known, everything)]
-    return missed + old
+    unproven = [f"kept apart without proof: {proof['test']}" for proof in proofs if not holds(proof)]
+    return missed + old + unproven
 
 
 def as_json(
@@ -106,6 +110,7 @@ def as_json(
     known: Sequence[Known],
     environment: Mapping[str, Any],
     left_out: Mapping[str, int],
+    proofs: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The content of ``benchmarks/results/coreml-conformance.json``."""
     everything = [result for found in results.values() for result in found]
@@ -116,6 +121,7 @@ def as_json(
         "gates": [{**asdict(verdict), "reached": verdict.reached} for verdict in verdicts(results)],
         "mixed": asdict(count(result for result in everything if result.precision == "mixed")),
         "neuralnetwork_left_out": left_out,
+        "random_training": list(proofs),
         "files": [
             {"suite": suite, "file": file, "precision": precision, "random": random, **asdict(counts)}
             for (suite, file, precision, random), counts in by_file(results).items()

@@ -234,6 +234,24 @@ def progress(total: int, name: str) -> Callable[[int], None]:
     return tell
 
 
+def run_module(command: Command, module: str) -> str:
+    """Run a module in the suite's environment; what it printed.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    done = subprocess.run(
+        [str(command.python), "-m", module],
+        env=command.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{module} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
 def run_slice(command: Command, log: Path, each: int) -> str:
     """Run the plugin's own choice of cases in one process; what it printed."""
     temporary = log.parent / "temporary"
