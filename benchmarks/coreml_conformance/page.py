@@ -15,7 +15,7 @@ _INTRODUCTION = """\
 <!-- Written by `make conformance`; do not edit. -->
 # Core ML conformance
 
-edgekit executes Core ML models where Core ML itself does not run, with an evaluator of its own
+Where Core ML itself does not run, edgekit executes Core ML models with an evaluator of its own
 (`edgekit/coreml_reference`). How far can its results be trusted? Apple's own tests decide: they ship inside the
 coremltools wheel. They run here from the installed wheel, unmodified. A pytest plugin answers wherever coremltools
 asks Core ML for a prediction: each case converts a model, saves a real package, and the evaluator reads that package
