@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit.convert.coreml_file import import_coremltools, program_options, require_dtypes, tensor_type
 from edgekit.convert.options import ConvertOptions
@@ -48,6 +48,7 @@ def torch_to_coreml(source: TorchSource, options: ConvertOptions, output: Path) 
             # Scripted layers ask in their code whether they are in training; frozen, the question is answered.
             traced = torch.jit.freeze(traced, optimize_numerics=False)
     coremltools = import_coremltools("torch")
+    _register_reciprocal()
     model = coremltools.convert(
         traced,
         source="pytorch",
@@ -59,6 +60,21 @@ def torch_to_coreml(source: TorchSource, options: ConvertOptions, output: Path) 
         **program_options(coremltools, options.scheme),
     )
     model.save(str(output))
+
+
+def _register_reciprocal() -> None:
+    """``1 / x`` as it is: coremltools 9 writes ``inverse``, whose default adds 0.0001 to x (errors of 3e-4, unsaid)."""
+    from coremltools.converters.mil import Builder
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import register_torch_op
+    from coremltools.converters.mil.mil import types
+
+    def reciprocal(context: Any, node: Any) -> None:
+        value = context[node.inputs[0]]
+        if types.is_int(value.dtype):
+            value = Builder.cast(x=value, dtype="fp32")
+        context.add(Builder.inverse(x=value, epsilon=0.0, name=node.name))
+
+    register_torch_op(reciprocal, override=True)
 
 
 @contextmanager

@@ -297,3 +297,13 @@ def test_complex_values_are_named_with_their_layer(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(8, 8), function(lambda self, x: torch.fft.fft(x).real))
     result = edgekit.convert(model, "tflite", samples=f32(2, 8), output=tmp_path / "m.edge")
     assert "no counterpart for values of type complex<f32> (layer 1)" in str(result.failed[0].error)
+
+
+def test_a_reciprocal_is_not_shifted_in_core_ml(tmp_path: Path) -> None:
+    class Reciprocals(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"divided": 1.0 / x, "root": torch.sqrt(x).reciprocal() * (1 / x.shape[1])}
+
+    small = np.random.default_rng(0).uniform(1e-3, 2, (20, 1, 5)).astype(np.float32)
+    result = edgekit.convert(Reciprocals(), to="coreml", samples={"x": small}, output=tmp_path / "model.edge")
+    assert result.artifacts[0]["verdict"]["passed"], str(result)
