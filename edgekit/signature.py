@@ -38,11 +38,20 @@ def dtype_name(array: Array) -> str:
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output: its name, its dtype (a name from :data:`DTYPES`) and its shape, ``None`` where dynamic."""
+    """One input or output.
+
+    Attributes:
+        name: its name.
+        dtype: a name from :data:`DTYPES`.
+        shape: ``None`` where a dimension is dynamic.
+        decided_by: of a label, the output whose best score it names, where a near-tie of two scores may turn it; empty
+            elsewhere.
+    """
 
     name: str
     dtype: str
     shape: Shape
+    decided_by: str = ""
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -61,13 +70,14 @@ class TensorSpec:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """``{"name", "dtype", "shape"}``, with ``null`` for a dynamic dimension."""
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+        """``{"name", "dtype", "shape"}``, ``null`` for a dynamic dimension; ``"decided_by"`` where there is one."""
+        decided = {"decided_by": self.decided_by} if self.decided_by else {}
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape), **decided}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> TensorSpec:
         """The specification that :meth:`to_json` wrote."""
-        return TensorSpec(str(data["name"]), str(data["dtype"]), tuple(data["shape"]))
+        return TensorSpec(str(data["name"]), str(data["dtype"]), tuple(data["shape"]), str(data.get("decided_by", "")))
 
     @staticmethod
     def of(name: str, array: Array) -> TensorSpec:
@@ -98,6 +108,11 @@ class Signature:
     def output_names(self) -> tuple[str, ...]:
         """The outputs' names, in order."""
         return tuple(spec.name for spec in self.outputs)
+
+    @property
+    def decided_by(self) -> dict[str, str]:
+        """The labels among the outputs, each with the output whose near-ties may turn it."""
+        return {spec.name: spec.decided_by for spec in self.outputs if spec.decided_by}
 
     def input(self, name: str) -> TensorSpec:
         """The input of that name."""

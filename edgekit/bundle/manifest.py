@@ -33,28 +33,42 @@ class Binding:
         transpose: for an input, what turns the bundle's array into the file's (``numpy.transpose``'s axes); for an
             output, what turns the file's array into the bundle's; ``None`` where nothing is turned.
         dtype: the model file's dtype; values are cast between it and the bundle's.
+        codes: of text in a format that holds none, the texts that the file's integers stand for, in order; empty
+            elsewhere. A text that is not among them is -1.
     """
 
     name: str
     native: str
     transpose: tuple[int, ...] | None
     dtype: str
+    codes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """``{"name", "native", "transpose", "dtype"}``."""
+        """``{"name", "native", "transpose", "dtype", "codes"}``."""
         turned = None if self.transpose is None else list(self.transpose)
-        return {"name": self.name, "native": self.native, "transpose": turned, "dtype": self.dtype}
+        return {
+            **{name: getattr(self, name) for name in ("name", "native", "dtype")},
+            "transpose": turned,
+            "codes": list(self.codes),
+        }
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Binding:
         """The binding that :meth:`to_json` wrote."""
         strict.take(
-            "binding", data, name=strict.TEXT, native=strict.TEXT, transpose=(list, type(None)), dtype=strict.TEXT
+            "binding",
+            data,
+            name=strict.TEXT,
+            native=strict.TEXT,
+            transpose=(list, type(None)),
+            dtype=strict.TEXT,
+            codes=(list,),
         )
         axes = None if data["transpose"] is None else tuple(data["transpose"])
         if any(type(axis) is not int for axis in axes or ()):
             raise strict.malformed(f"transpose of {data['name']!r} is {data['transpose']}")
-        return Binding(**{**data, "transpose": axes})
+        codes = strict.texts(f"codes of {data['name']!r}", data["codes"])
+        return Binding(**{**data, "transpose": axes, "codes": codes})
 
 
 @dataclass(frozen=True)

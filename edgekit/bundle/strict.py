@@ -61,7 +61,8 @@ def signature(data: Mapping[str, Any]) -> Signature:
     """What ``Signature.to_json`` wrote."""
     take("signature", data, inputs=(list,), outputs=(list,))
     for spec in (*data["inputs"], *data["outputs"]):
-        take("tensor", spec, name=TEXT, dtype=TEXT, shape=(list,))
+        decided = {"decided_by": TEXT} if isinstance(spec, dict) and "decided_by" in spec else {}
+        take("tensor", spec, name=TEXT, dtype=TEXT, shape=(list,), **decided)
         if any(size is not None and (type(size) is not int or size < 0) for size in spec["shape"]):
             raise malformed(f"shape of {spec['name']!r} is {spec['shape']}")
     return Signature.from_json(data)

@@ -65,6 +65,7 @@ def made_to_json(made: Made) -> dict[str, Any]:
         "tolerance": made.tolerance.to_json(),
         "versions": dict(made.versions),
         "runtimes": dict(made.runtimes),
+        "notes": list(made.notes),
     }
 
 
@@ -80,6 +81,7 @@ def made_from_json(data: Mapping[str, Any]) -> Made:
         Tolerance(**data["tolerance"]),
         data["versions"],
         data["runtimes"],
+        tuple(data["notes"]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from edgekit.convert.request import ConvertRequest
 from edgekit.errors import ConversionError, InputError, MissingDependencyError
 from edgekit.quantize import SCHEMES
 from edgekit.quantize import registry as quantizers
-from edgekit.signature import Array, Signature
+from edgekit.signature import Array, Signature, TensorSpec
+from edgekit.sources import Source
 from edgekit.verify.tolerance import Tolerance
 
 
@@ -36,6 +37,7 @@ class Made:
     tolerance: Tolerance
     versions: Mapping[str, str]
     runtimes: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def check_targets(prepared: Prepared, request: ConvertRequest) -> dict[str, tuple[Route, ConvertOptions]]:
@@ -169,19 +171,28 @@ def _made(
         seconds,
         native,
         tuple(
-            _bind(spec.name, options.inputs, native, options.channels_last, "input")
+            _bind(spec, options.inputs, native.inputs, prepared.source, options.channels_last)
             for spec in prepared.signature.inputs
         ),
-        tuple(_bind(spec.name, options.outputs, native, (), "output") for spec in prepared.signature.outputs),
+        tuple(_bind(spec, options.outputs, native.outputs, prepared.source) for spec in prepared.signature.outputs),
         tolerance,
         route.installed_versions(),
         metadata.oldest_runtime(route.target, path),
+        tuple(dict.fromkeys(options.notes)),
     )
 
 
-def _bind(name: str, names: Mapping[str, str], native: Signature, turned: tuple[str, ...], side: str) -> Binding:
-    specs = {spec.name: spec for spec in (native.inputs if side == "input" else native.outputs)}
-    if names[name] not in specs:
+def _bind(
+    spec: TensorSpec, names: Mapping[str, str], native: Sequence[TensorSpec], source: Source, turned: Sequence[str] = ()
+) -> Binding:
+    specs = {one.name: one for one in native}
+    found = specs.get(names[spec.name])
+    if found is None:
         has = ", ".join(specs) or "none"
-        raise ConversionError(f"{side} {name!r}", f"the converter left it out of the model; it has: {has}", "")
-    return Binding(name, names[name], (0, 2, 3, 1) if name in turned else None, specs[names[name]].dtype)
+        raise ConversionError(f"{spec.name!r}", f"the converter left it out of the model; it has: {has}", "")
+    coded = spec.dtype == "string" and found.dtype != "string"
+    codes = source.codes.get(spec.name, ()) if coded else ()
+    if coded and not codes:
+        why = f"the model file holds numbers ({found.dtype}), and nothing says which texts they stand for"
+        raise ConversionError(f"{spec.name!r}", why, "")
+    return Binding(spec.name, found.name, (0, 2, 3, 1) if spec.name in turned else None, found.dtype, codes)

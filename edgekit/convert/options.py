@@ -21,6 +21,7 @@ class ConvertOptions:
         scheme: ``float32``, or another scheme that the route declares (Core ML's ``float16``).
         channels_last: the inputs, by the source's names, that the model file is to take as NHWC instead of NCHW.
         dynamic_batch: keep the leading dimension of every input and output dynamic.
+        notes: what a reader of the verdict should know of how the file was made; the converter appends to it.
     """
 
     inputs: Mapping[str, str]
@@ -29,6 +30,7 @@ class ConvertOptions:
     scheme: str = "float32"
     channels_last: tuple[str, ...] = field(default=())
     dynamic_batch: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 # Words of Core ML's own language; coremltools renames what is called so.

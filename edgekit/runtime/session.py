@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgekit.errors import ExecutionError, InputError
-from edgekit.runtime.engine import Buffers, Engine
+from edgekit.errors import InputError
+from edgekit.runtime.bound import BoundSession, bound
+from edgekit.runtime.codes import decode, encode
+from edgekit.runtime.engine import Engine
 from edgekit.signature import Array, Signature, TensorSpec
 from edgekit.verify.compare import compare
 from edgekit.verify.tolerance import Tolerance
@@ -62,6 +64,7 @@ class Session:
         self._golden = golden
         self._tolerance = tolerance or Tolerance()
         self._specs = {spec.name: spec for spec in self.signature.outputs}
+        self._one_row = not self._native and _takes_one_row(engine.signature, self.signature, self._inputs)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call.
@@ -73,9 +76,19 @@ class Session:
         self.signature.check(inputs)
         if self._native:
             return self._engine.run(inputs)
+        return self._by_row(inputs) if self._one_row and _rows(inputs) != 1 else self._call(inputs)
+
+    def _call(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = {binding.native: to_native(inputs[binding.name], binding) for binding in self._inputs}
         outputs = self._engine.run(given)
         return {b.name: from_native(outputs[b.native], b, self._specs[b.name]) for b in self._outputs}
+
+    def _by_row(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """A batch through a file that takes one row."""
+        if not _rows(inputs):
+            raise InputError("run a batch", "it has no rows, and the model file takes one at a time", "give a row")
+        answers = [self._call({name: a[i : i + 1] for name, a in inputs.items()}) for i in range(_rows(inputs))]
+        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def notes(self) -> tuple[str, ...]:
         """What was noticed in the calls so far that a device will meet too, such as values that overflow."""
@@ -93,15 +106,24 @@ class Session:
             native: buffers in the file's own names and layout: nothing is copied. Otherwise an input or output whose
                 layout or dtype differs from the file's is copied once at each call.
             batch: the size of dynamic leading dimensions.
+
+        Raises:
+            InputError: several rows of a file that takes one.
         """
         shapes = {
             spec.name: tuple(batch if size is None else size for size in spec.shape)
             for spec in self._engine.signature.inputs
         }
+        if self._one_row and batch != 1:
+            raise InputError(f"bind a batch of {batch}", "the model file takes one row a call", "bind one, and repeat")
         buffers = self._engine.buffers(shapes)
+        for array in buffers.inputs.values():
+            # A runtime's memory comes as it is found, and an index among it may lie anywhere.
+            if array.dtype.kind != "O":
+                array.fill(0)
         if native or self._native:
-            return BoundSession(buffers, buffers.inputs, buffers.outputs, (), ())
-        return _bound(buffers, self._inputs, self._outputs, self.signature)
+            return BoundSession(buffers, buffers.inputs, buffers.outputs)
+        return bound(buffers, self._inputs, self._outputs, self.signature)
 
     def self_test(self) -> Verdict:
         """Run the bundle's golden samples here and compare with the original's recorded outputs.
@@ -118,54 +140,19 @@ class Session:
             self._tolerance,
             executed_by=self.runtime,
             notes=self.notes(),
+            decided_by=self.signature.decided_by,
         )
 
 
-class BoundSession:
-    """Repeated calls on fixed memory.
-
-    Attributes:
-        inputs: arrays to write into, by name.
-        outputs: arrays to read from after each call, by name; the next call overwrites them.
-    """
-
-    def __init__(
-        self,
-        buffers: Buffers,
-        inputs: Mapping[str, Array],
-        outputs: Mapping[str, Array],
-        before: tuple[tuple[Array, Array], ...],
-        after: tuple[tuple[Array, Array], ...],
-    ) -> None:
-        self.inputs = dict(inputs)
-        self.outputs = dict(outputs)
-        self._buffers = buffers
-        self._invoke = buffers.invoke
-        self._before = before
-        self._after = after
-
-    def __call__(self) -> None:
-        """Run the model on what ``inputs`` holds.
-
-        Raises:
-            ExecutionError: the runtime failed.
-        """
-        for target, source in self._before:
-            np.copyto(target, source, casting="unsafe")
-            if target.dtype.itemsize < source.dtype.itemsize and source.dtype.kind in "iu":
-                _check_narrowed(target, source, self.inputs)
-        try:
-            self._invoke()
-        except Exception as error:
-            raise ExecutionError("run a bound model", str(error).splitlines()[0]) from error
-        for target, source in self._after:
-            np.copyto(target, source, casting="unsafe")
+def _rows(inputs: Mapping[str, Array]) -> int:
+    return len(next(iter(inputs.values())))
 
 
-def _check_narrowed(narrowed: Array, given: Array, inputs: Mapping[str, Array]) -> None:
-    if not np.array_equal(narrowed, given):
-        name = next(name for name, array in inputs.items() if array is given)
-        raise InputError(f"input {name!r}", f"a value does not fit the file's {narrowed.dtype}", "give smaller values")
+def _takes_one_row(native: Signature, signature: Signature, bindings: Iterable[Binding]) -> bool:
+    """Whether rows come in any number and the file takes one: it is then called once a row."""
+    specs = {spec.name: spec for spec in native.inputs}
+    pairs = [(signature.input(binding.name).shape, specs[binding.native].shape) for binding in bindings]
+    return bool(pairs) and all(mine[:1] == (None,) and file[:1] == (1,) for mine, file in pairs)
 
 
 def to_native(array: Array, binding: Binding) -> Array:
@@ -174,6 +161,8 @@ def to_native(array: Array, binding: Binding) -> Array:
     Raises:
         InputError: an integer that the file's narrower dtype cannot hold.
     """
+    if binding.codes:
+        return encode(array, binding.codes).astype(binding.dtype)
     turned = array if binding.transpose is None else np.ascontiguousarray(array.transpose(binding.transpose))
     if binding.dtype in {"string", _name(turned)}:
         return turned
@@ -187,6 +176,8 @@ def to_native(array: Array, binding: Binding) -> Array:
 
 def from_native(array: Array, binding: Binding, spec: TensorSpec) -> Array:
     """An output of the file's as the bundle gives it."""
+    if binding.codes:
+        return decode(array, binding.codes)
     turned = array if binding.transpose is None else np.ascontiguousarray(array.transpose(binding.transpose))
     # Core ML has no arrays without dimensions: a lone number comes as an array of one.
     if spec.shape == () and turned.shape == (1,):
@@ -196,30 +187,3 @@ def from_native(array: Array, binding: Binding, spec: TensorSpec) -> Array:
 
 def _name(array: Array) -> str:
     return str(array.dtype.name)
-
-
-def _bound(
-    buffers: Buffers, inputs: tuple[Binding, ...], outputs: tuple[Binding, ...], signature: Signature
-) -> BoundSession:
-    """Buffers in the bundle's names: the file's own memory where it is alike, a copy beside it where it is not."""
-    before, after = [], []
-    mine: dict[str, dict[str, Array]] = {"inputs": {}, "outputs": {}}
-    dtypes = {spec.name: spec.dtype for spec in signature.inputs}
-    for binding in inputs:
-        native = buffers.inputs[binding.native]
-        view: Any = native if binding.transpose is None else native.transpose(np.argsort(binding.transpose))
-        alike = binding.transpose is None and native.dtype.name == dtypes[binding.name]
-        array = native if alike else np.zeros(view.shape, dtypes[binding.name])
-        mine["inputs"][binding.name] = array
-        if not alike:
-            before.append((view, array))
-    dtypes = {spec.name: spec.dtype for spec in signature.outputs}
-    for binding in outputs:
-        native = buffers.outputs[binding.native]
-        view = native if binding.transpose is None else native.transpose(binding.transpose)
-        alike = binding.transpose is None and native.dtype.name == dtypes[binding.name]
-        array = native if alike else np.zeros(view.shape, dtypes[binding.name])
-        mine["outputs"][binding.name] = array
-        if not alike:
-            after.append((array, view))
-    return BoundSession(buffers, mine["inputs"], mine["outputs"], tuple(before), tuple(after))

@@ -41,12 +41,14 @@ class Source(ABC):
         columns: for tables, the columns that each input takes, in order, where the model knows their names.
         notes: what a reader of the results should know, one sentence each.
         accepts_nan: whether NaN among its inputs means a missing value.
+        codes: of inputs and outputs of text, the texts that integers stand for in formats that hold no text, in order.
     """
 
     framework: ClassVar[str]
     columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     notes: tuple[str, ...] = ()
     accepts_nan: bool = False
+    codes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     native: Any
     signature: Signature
@@ -59,6 +61,15 @@ class Source(ABC):
         Raises:
             ExecutionError: nothing on this machine can run the original.
         """
+
+    def own_samples(self, seed: int) -> dict[str, Array] | None:
+        """Samples made from what the model itself has learned, by input name; ``None`` where it tells nothing.
+
+        Args:
+            seed: of the draw.
+        """
+        del seed
+        return None
 
     def layers_of(self, operator: str) -> list[str]:
         """The layers, by the model's own paths, that use an operator a converter refused; empty where unknown."""

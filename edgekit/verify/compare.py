@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -29,6 +30,7 @@ def compare(
     synthetic_samples: bool = False,
     samples: int | None = None,
     notes: tuple[str, ...] = (),
+    decided_by: Mapping[str, str] = MappingProxyType({}),
 ) -> Verdict:
     """Compare a model's outputs with its original's, run by run.
 
@@ -40,12 +42,19 @@ def compare(
         synthetic_samples: whether the samples were random.
         samples: how many samples the runs hold, where a run holds several.
         notes: what was noticed when the converted model ran.
+        decided_by: labels by name, with the output whose best score each names: where the reference's two best scores
+            are a near-tie, another label is counted as one, not as wrong.
 
     Returns:
         A verdict with every output's metrics over all runs together.
     """
     verdicts = {
-        name: _compare_output([run[name] for run in reference], [run.get(name) for run in outputs], tolerance)
+        name: _compare_output(
+            [run[name] for run in reference],
+            [run.get(name) for run in outputs],
+            tolerance,
+            [run[decided_by[name]] for run in reference] if name in decided_by else None,
+        )
         for name in reference[0]
     }
     return Verdict(
@@ -59,7 +68,9 @@ def compare(
     )
 
 
-def _compare_output(reference: list[Array], outputs: list[Array | None], tolerance: Tolerance) -> OutputVerdict:
+def _compare_output(
+    reference: list[Array], outputs: list[Array | None], tolerance: Tolerance, scores: list[Array] | None
+) -> OutputVerdict:
     got = [output for output in outputs if output is not None]
     if len(got) != len(reference):
         return OutputVerdict(passed=False, problems=(f"the output is missing: {_FATAL}",))
@@ -74,16 +85,22 @@ def _compare_output(reference: list[Array], outputs: list[Array | None], toleran
             )
     if reference[0].dtype.kind == "f":
         return _compare_floats(reference, got, tolerance)
-    return _compare_labels(reference, got, tolerance)
+    return _compare_labels(reference, got, tolerance, scores)
 
 
-def _compare_labels(reference: list[Array], outputs: list[Array], tolerance: Tolerance) -> OutputVerdict:
-    """Integers, booleans and strings: equal or not, element by element."""
+def _compare_labels(
+    reference: list[Array], outputs: list[Array], tolerance: Tolerance, scores: list[Array] | None
+) -> OutputVerdict:
+    """Integers, booleans and strings: equal or not, element by element, but for near-ties of the scores behind them."""
     want, have = _flat(reference), _flat(outputs)
-    agreement = float(np.mean(want == have)) if want.size else 1.0
+    tie = np.zeros(want.shape, bool) if scores is None else _near_ties(scores, tolerance)
+    if tie.shape != want.shape:
+        tie = np.zeros(want.shape, bool)
+    agreement = float(np.mean((want == have) | tie)) if want.size else 1.0
+    near_ties = int(tie.sum())
     problems = _missed(tolerance, label_agreement=agreement, default_agreement=1.0)
     if want.dtype.kind in "OUSb":
-        return OutputVerdict(passed=not problems, label_agreement=agreement, problems=problems)
+        return OutputVerdict(passed=not problems, label_agreement=agreement, near_ties=near_ties, problems=problems)
     error = np.abs(want.astype(np.float64) - have.astype(np.float64))
     return OutputVerdict(
         passed=not problems,
@@ -91,6 +108,7 @@ def _compare_labels(reference: list[Array], outputs: list[Array], tolerance: Tol
         mean_abs_error=float(error.mean()) if error.size else 0.0,
         max_abs_error_relative=_relative(float(error.max(initial=0.0)), want.astype(np.float64)),
         label_agreement=agreement,
+        near_ties=near_ties,
         problems=problems,
     )
 
@@ -191,9 +209,7 @@ def _relative(largest: float, want: Array) -> float | None:
 def _label_agreement(reference: list[Array], outputs: list[Array], tolerance: Tolerance) -> tuple[float | None, int]:
     """The share of rows whose best class is the reference's, and how many rows were near-ties.
 
-    Outputs are scores where they have two dimensions and at least two columns. A row is a near-tie where the
-    reference's two best scores are closer than twice the noise that the tolerance allows (one score may fall by it
-    while the other rises), or than float32 can tell apart.
+    Outputs are scores where they have two dimensions and at least two columns.
     """
     if reference[0].ndim != 2 or reference[0].shape[1] < 2 or len({run.shape[1:] for run in reference}) > 1:
         return None, 0
@@ -202,12 +218,27 @@ def _label_agreement(reference: list[Array], outputs: list[Array], tolerance: To
     if not want.shape[0]:
         return None, 0
     agree = want.argmax(axis=1) == have.argmax(axis=1)
-    # A row whose best scores are infinite alike is a tie; NaN is the comparison's to report.
-    best_two = np.clip(np.sort(want, axis=1)[:, -2:], -_LARGEST, _LARGEST)
+    tie = _near_ties(reference, tolerance)
+    return float(np.mean(agree | tie)), int(np.sum(tie))
+
+
+def _near_ties(reference: list[Array], tolerance: Tolerance) -> Array:
+    """The rows whose two best scores noise may exchange; of one score a row, those that it may carry across zero.
+
+    A row is a near-tie where the reference's two best scores are closer than twice the noise that the tolerance allows
+    (one score may fall by it while the other rises), or than float32 can tell apart.
+    """
+    want = np.concatenate(reference).astype(np.float64)
     level = float(np.sqrt(np.mean(np.square(want, where=np.isfinite(want), out=np.zeros_like(want)))))
     allowed = level * 10 ** (-(tolerance.sqnr_db if tolerance.sqnr_db is not None else NO_BOUND_DB) / 20)
-    tie = best_two[:, 1] - best_two[:, 0] <= 2 * max(allowed, level * float(np.finfo(np.float32).eps))
-    return float(np.mean(agree | tie)), int(np.sum(tie))
+    allowed = max(allowed, level * float(np.finfo(np.float32).eps))
+    if want.ndim != 2 or want.shape[1] < 2:
+        near: Array = np.abs(want.reshape(-1)) <= allowed
+        return near
+    # A row whose best scores are infinite alike is a tie; NaN is the comparison's to report.
+    best_two = np.clip(np.sort(want, axis=1)[:, -2:], -_LARGEST, _LARGEST)
+    near = best_two[:, 1] <= best_two[:, 0] + 2 * allowed
+    return np.asarray(near)
 
 
 def _missed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +51,7 @@ def execute(
     session = Session(engine, signature, made.inputs, made.outputs)
     given = list(runs)
     verdict = judge(session, reference, given, made.tolerance, synthetic=synthetic, samples=_rows(given, signature))
+    verdict = dataclasses.replace(verdict, notes=(*made.notes, *verdict.notes))
     # An evaluator's time says nothing of a device.
     timed = verdict.passed is not None and not session.emulated
     return verdict, _call_ms(session, given[0]) if timed else None
@@ -79,6 +81,7 @@ def judge(
         synthetic_samples=synthetic,
         samples=samples,
         notes=session.notes(),
+        decided_by=session.signature.decided_by,
     )
 
 

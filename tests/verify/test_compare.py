@@ -264,6 +264,29 @@ def test_a_verdict_survives_json(pair: tuple[Array, Array], labels: bool) -> Non
     assert again.tolerance_that_passes == verdict.tolerance_that_passes
 
 
+def test_a_label_may_turn_where_its_scores_are_a_near_tie_and_nowhere_else() -> None:
+    scores = np.array([[0.5, 0.5 + 1e-9], [0.9, 0.1], [0.2, 0.8]], np.float32)
+    want = {"label": np.array([1, 0, 1]), "scores": scores}
+    tolerance = Tolerance(sqnr_db=90)
+    for label, passes in (([0, 0, 1], True), ([1, 1, 1], False)):
+        have = {"label": np.array(label), "scores": scores}
+        decided = compare([want], [have], tolerance, executed_by="test", decided_by={"label": "scores"})
+        assert bool(decided) is passes
+        assert decided.outputs["label"].near_ties == 1
+        # Of a model whose labels have to agree everywhere, none is forgiven.
+        assert not compare([want], [have], tolerance, executed_by="test").outputs["label"].passed
+
+
+def test_one_score_is_a_near_tie_at_zero() -> None:
+    scores = np.array([1e-9, -2.0, 3.0], np.float32)
+    want = {"label": np.array(["b", "a", "b"], dtype=object), "scores": scores}
+    have = {"label": np.array(["a", "a", "b"], dtype=object), "scores": scores}
+    verdict = compare([want], [have], Tolerance(sqnr_db=90), executed_by="test", decided_by={"label": "scores"})
+    assert verdict
+    assert verdict.outputs["label"].near_ties == 1
+    assert not compare([want], [have], Tolerance(sqnr_db=90), executed_by="test")
+
+
 def test_not_executed_is_neither_passed_nor_failed() -> None:
     verdict = Verdict.not_executed("no Core ML runtime here (macOS only)", Tolerance(sqnr_db=90))
     assert not verdict

@@ -1,0 +1,118 @@
+"""Repeated calls on fixed memory, with what has to be turned, cast or decoded at each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgekit.errors import EdgekitError, ExecutionError, InputError
+from edgekit.runtime.codes import decode, encode
+from edgekit.runtime.engine import Buffers
+from edgekit.signature import Array, Signature, TensorSpec
+
+if TYPE_CHECKING:
+    from edgekit.bundle.manifest import Binding
+
+_Step = Callable[[], None]
+
+
+class BoundSession:
+    """Repeated calls on fixed memory.
+
+    Attributes:
+        inputs: arrays to write into, by name.
+        outputs: arrays to read from after each call, by name; the next call overwrites them.
+    """
+
+    def __init__(
+        self,
+        buffers: Buffers,
+        inputs: Mapping[str, Array],
+        outputs: Mapping[str, Array],
+        before: Iterable[_Step] = (),
+        after: Iterable[_Step] = (),
+    ) -> None:
+        self.inputs = dict(inputs)
+        self.outputs = dict(outputs)
+        self._buffers = buffers
+        self._invoke = buffers.invoke
+        self._before = tuple(before)
+        self._after = tuple(after)
+
+    def __call__(self) -> None:
+        """Run the model on what ``inputs`` holds.
+
+        Raises:
+            ExecutionError: the runtime failed.
+            InputError: a value that the file's dtype cannot hold.
+        """
+        for step in self._before:
+            step()
+        try:
+            self._invoke()
+        except EdgekitError:
+            raise
+        except Exception as error:
+            raise ExecutionError("run a bound model", str(error).splitlines()[0]) from error
+        for step in self._after:
+            step()
+
+
+def bound(
+    buffers: Buffers, inputs: Sequence[Binding], outputs: Sequence[Binding], signature: Signature
+) -> BoundSession:
+    """Buffers in the bundle's names: the file's own memory where it is alike, a copy beside it where it is not."""
+    before: list[_Step] = []
+    after: list[_Step] = []
+    mine: dict[str, Array] = {}
+    theirs: dict[str, Array] = {}
+    for binding in inputs:
+        native, spec = buffers.inputs[binding.native], signature.input(binding.name)
+        view: Any = native if binding.transpose is None else native.transpose(np.argsort(binding.transpose))
+        array = _beside(native, view, binding, spec)
+        mine[binding.name] = array
+        if binding.codes:
+            before.append(partial(_encode, view, array, binding.codes))
+        elif array is not native:
+            before.append(partial(_copy_in, view, array, binding.name))
+    specs = {spec.name: spec for spec in signature.outputs}
+    for binding in outputs:
+        native = buffers.outputs[binding.native]
+        view = native if binding.transpose is None else native.transpose(binding.transpose)
+        array = _beside(native, view, binding, specs[binding.name])
+        theirs[binding.name] = array
+        if binding.codes:
+            after.append(partial(_decode, array, view, binding.codes))
+        elif array is not native:
+            after.append(partial(np.copyto, array, view, casting="unsafe"))
+    return BoundSession(buffers, mine, theirs, before, after)
+
+
+def _beside(native: Array, view: Array, binding: Binding, spec: TensorSpec) -> Array:
+    """The file's own memory, or memory of the bundle's dtype and layout."""
+    if binding.codes:
+        return np.full(view.shape, binding.codes[0], dtype=object)
+    if binding.transpose is None and native.dtype.name == spec.dtype:
+        return native
+    return np.zeros(view.shape, spec.dtype)
+
+
+def _copy_in(target: Array, source: Array, name: str) -> None:
+    np.copyto(target, source, casting="unsafe")
+    if (
+        target.dtype.itemsize < source.dtype.itemsize
+        and source.dtype.kind in "iu"
+        and not np.array_equal(target, source)
+    ):
+        raise InputError(f"input {name!r}", f"a value does not fit the file's {target.dtype}", "give smaller values")
+
+
+def _encode(target: Array, source: Array, table: Sequence[str]) -> None:
+    np.copyto(target, encode(source, table), casting="unsafe")
+
+
+def _decode(target: Array, source: Array, table: Sequence[str]) -> None:
+    target[...] = decode(source, table)
