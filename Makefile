@@ -7,16 +7,19 @@ BIN := $(VENV)/Scripts
 else
 BIN := $(VENV)/bin
 endif
+# Processes of the suite; each may take 3 GB of memory, and computes on one thread.
+JOBS ?= 2
 EXAMPLE := examples/01-pytorch-image-classifier
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint types check conformance bench-overhead bench-coreml-reference matrix clean
+.PHONY: help demo test lint types check conformance coverage-classical bench-overhead bench-coreml-reference matrix clean
 
 help:
 	@echo "make demo            convert EfficientNet-Lite0 to all three formats, verify it on photographs, write demo/report.html"
 	@echo "make test            lint, type-check and run the whole suite"
 	@echo "make lint types      only those"
 	@echo "make conformance     run Apple's own tests against the Core ML reference, write their table (an hour)"
+	@echo "make coverage-classical  convert every estimator of scikit-learn, write the table (a quarter of an hour)"
 	@echo "make bench-overhead  what a conversion costs beside the vendor's converter called by hand"
 	@echo "make bench-coreml-reference  how fast the Core ML reference is beside PyTorch"
 	@echo "make matrix          print the README's table of routes"
@@ -49,11 +52,15 @@ types: $(VENV)/installed
 
 test: lint types
 	$(call say,Running the suite$(if $(EDGEKIT_REQUIRE_ALL),; a missing part fails it,; what is missing here is skipped and listed))
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 conformance: $(VENV)/installed
 	$(call say,Running Apple's own Core ML tests: an hour on two cores; an interrupted run goes on where it stopped)
 	PYTHONPATH=benchmarks $(BIN)/python -m coreml_conformance
+
+coverage-classical: $(VENV)/installed
+	$(call say,Converting every estimator of scikit-learn to every format: an interrupted run goes on where it stopped)
+	PYTHONPATH=benchmarks $(BIN)/python -m classical_coverage
 
 bench-overhead: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead.py

@@ -19,6 +19,7 @@ from edgekit.sources import LoadRequest, Source, open_source, wrap_object
 Progress = Callable[[str], None]
 # Enough for the spread of a metric to show, few enough for the original to answer in a moment.
 SYNTHETIC_SAMPLES = 8
+OWN_SAMPLES = "the samples were made from the model's own thresholds, ranges and categories; give yours with --samples"
 
 
 @dataclass
@@ -72,10 +73,18 @@ def prepare(
     if contract is not None:
         _check_contract(contract, source.signature)
     if raw is None:
-        samples = synthetic(source.signature, SYNTHETIC_SAMPLES, request.seed)
+        samples = _made_up(source, request.seed)
     else:
         samples = fit(raw, source.signature, source.columns, allow_nan=source.accepts_nan)
     return Prepared(source, samples, contract, _notes(request, source))
+
+
+def _made_up(source: Source, seed: int) -> Samples:
+    """Samples where the user gave none: from what the model has learned, or random ones."""
+    own = source.own_samples(seed)
+    if own is None:
+        return synthetic(source.signature, SYNTHETIC_SAMPLES, seed)
+    return Samples(own, batched=True, synthetic=True, notes=(OWN_SAMPLES,))
 
 
 def _notes(request: ConvertRequest, source: Source) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ SUFFIXES = {
     ".pkl": "sklearn",
     ".pickle": "sklearn",
     ".skops": "sklearn",
+    ".json": "xgboost",
+    ".ubj": "xgboost",
+    ".txt": "lightgbm",
     ".onnx": "onnx",
     ".tflite": "tflite",
     ".mlpackage": "coreml",
@@ -41,6 +44,8 @@ _PACKAGES = {
     "torch": ("torch", "torch"),
     "tensorflow": ("tensorflow", "tensorflow"),
     "sklearn": ("sklearn", "sklearn"),
+    "xgboost": ("xgboost", "boost"),
+    "lightgbm": ("lightgbm", "boost"),
     "onnx": ("onnxruntime", "runtime-onnx"),
     "tflite": ("", ""),
     "coreml": ("google.protobuf", "coreml-reference"),
@@ -53,6 +58,8 @@ _OWNERS = {
     "tensorflow": "tensorflow",
     "tf_keras": "tensorflow",
     "sklearn": "sklearn",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
 }
 
 

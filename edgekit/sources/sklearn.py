@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,18 +13,22 @@ import numpy as np
 from edgekit.errors import ExecutionError, InputError, missing
 from edgekit.signature import Array, Shape, Signature, TensorSpec, dtype_name
 from edgekit.sources.base import LoadRequest, Provenance, Source
+from edgekit.sources.classical import ClassicalSource, check_request, codes_of_labels, plain
 from edgekit.sources.inputs import renamed
 from edgekit.sources.provenance import file_provenance
 from edgekit.sources.sklearn_columns import MATRIX, Layout, final_of, inputs_of, layout_of, parts
 from edgekit.sources.sklearn_files import read_estimator
+from edgekit.sources.sklearn_samples import samples_of, with_missing
 
 _PACKAGES = ("scikit-learn", "joblib", "skops")
+# Libraries whose models are pickled alike, and have a source of their own.
+_BOOSTERS = ("xgboost", "lightgbm")
 # Rows of the trial run that tells the outputs' shapes: more than one, so that no output of one column hides.
 _ROWS = 2
 
 
-def load(request: LoadRequest) -> SklearnSource:
-    """Load a .skops file, or (trusted only) a .joblib, .pkl or .pickle file.
+def load(request: LoadRequest) -> Source:
+    """Load a .skops file, or (trusted only) a .joblib, .pkl or .pickle file; XGBoost's and LightGBM's models too.
 
     Raises:
         InputError: a pickle without trust, truncated, no estimator, or not fitted.
@@ -31,6 +36,11 @@ def load(request: LoadRequest) -> SklearnSource:
     """
     path = Path(request.model)
     native, notes = read_estimator(path, trust=request.trust)
+    library = type(native).__module__.partition(".")[0]
+    if library in _BOOSTERS:
+        source: Source = importlib.import_module(f"edgekit.sources.{library}").wrap(native, request)
+        source.provenance = file_provenance(path, *source.provenance.versions)
+        return source
     return SklearnSource(native, request, file_provenance(path, *_PACKAGES), notes)
 
 
@@ -43,7 +53,7 @@ def wrap(native: Any, request: LoadRequest) -> SklearnSource:
     return SklearnSource(native, request, file_provenance(None, *_PACKAGES))
 
 
-class SklearnSource(Source):
+class SklearnSource(ClassicalSource):
     """A fitted estimator, called by names, answering in float32, int64 and text.
 
     Attributes:
@@ -74,6 +84,7 @@ class SklearnSource(Source):
         )
         self._dtype = np.float32 if single else np.float64
         self.columns = _columns(self.layout, self.input_of)
+        self.codes = self._codes()
         self.signature = self._signature(request)
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -91,12 +102,40 @@ class SklearnSource(Source):
         except Exception as error:
             why = f"{type(error).__name__}: {_line(error)}"
             raise ExecutionError(f"run the original {type(final_of(self.native)).__name__}", why) from error
-        return {name: _plain(value) for name, value in answers.items()}
+        count = len(next(iter(inputs.values())))
+        return {name: _rows(plain(value), self.outputs[name], count) for name, value in answers.items()}
+
+    def own_samples(self, seed: int) -> dict[str, Array] | None:
+        """Rows drawn from the model's thresholds, ranges and categories, those that the original can answer."""
+        rows = samples_of(self.native, self.layout, seed)
+        if rows is None:
+            return None
+        candidates = [rows]
+        if self.accepts_nan and self.layout.kind == "matrix" and rows[MATRIX].dtype == np.float32:
+            # A step that takes missing values may hand them to one that does not.
+            candidates = [{MATRIX: with_missing(rows[MATRIX])}, rows]
+        for candidate in candidates:
+            named = {self.input_of[own]: array for own, array in candidate.items()}
+            try:
+                self.predict(named)
+            except ExecutionError:
+                continue
+            return named
+        return None
 
     def layers_of(self, operator: str) -> list[str]:
         """The steps, by the pipeline's own names, whose class is the operator's last part."""
         wanted = operator.rpartition(".")[2]
         return [path for path, part in parts(self.native) if path and type(part).__name__ == wanted]
+
+    def _codes(self) -> dict[str, tuple[str, ...]]:
+        table = self.layout.kind == "table"
+        texts = {
+            self.input_of[column.name if table else MATRIX]: column.texts
+            for column in self.layout.columns
+            if column.texts
+        }
+        return texts | codes_of_labels(self.estimator, self.outputs)
 
     def _given(self, inputs: Mapping[str, Array]) -> Any:
         """The inputs as the estimator was fitted: a matrix, a list of texts, or a table."""
@@ -119,12 +158,22 @@ class SklearnSource(Source):
             column.name: column.dtype for column in self.layout.columns
         }  # fmt: skip
         inputs = tuple(TensorSpec(name, dtypes[own], shape) for own, name in self.input_of.items())
-        _check_request(inputs, request)
+        check_request(inputs, request)
         answers = self._trial(request)
         if any(kind == "label" and answers[name].ndim != 1 for name, kind in self.outputs.items()):
             raise _several_labels(self.native)
-        outputs = tuple(TensorSpec(name, dtype_name(a), (None, *a.shape[1:])) for name, a in answers.items())
+        decided = self._decided_by()
+        outputs = tuple(
+            TensorSpec(name, dtype_name(a), (None, *a.shape[1:]), decided if kind == "label" else "")
+            for (name, a), kind in zip(answers.items(), self.outputs.values(), strict=True)
+        )
         return Signature(inputs, outputs)
+
+    def _decided_by(self) -> str:
+        """The scores behind the label; of trees and their ensembles none: their labels are to agree on every row."""
+        if any(hasattr(part, "tree_") or hasattr(part, "_predictors") for _, part in parts(final_of(self.native))):
+            return ""
+        return next((name for name, kind in self.outputs.items() if kind in {"probabilities", "scores"}), "")
 
     def _trial(self, request: LoadRequest) -> dict[str, Array]:
         """The answers to two rows: the user's where there are some that fit, else of values that the model knows."""
@@ -212,42 +261,16 @@ def _several_labels(native: Any) -> InputError:
     return InputError(asked, "it answers several labels a row", "fit one classifier a label")
 
 
+def _rows(value: Array, kind: str, count: int) -> Array:
+    """One row of a transformer's answer as a row: SparsePCA gives a single one without its first dimension."""
+    return value.reshape(count, -1) if kind == "transformed" and value.ndim == 1 else value
+
+
 def _columns(layout: Layout, input_of: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     names = tuple(column.name for column in layout.columns)
     if layout.kind == "table":
         return {input_of[name]: (name,) for name in names}
     return {input_of[MATRIX]: names} if layout.named else {}
-
-
-def _check_request(inputs: tuple[TensorSpec, ...], request: LoadRequest) -> None:
-    specs = {spec.name: spec for spec in inputs}
-    for name in (*request.shapes, *request.dtypes):
-        if name not in specs:
-            takes = ", ".join(specs)
-            raise InputError(f"input {name!r}", f"the model takes {takes}", "use those names (or --input-name)")
-    for name, shape in request.shapes.items():
-        if tuple(shape) != specs[name].shape:
-            text = ",".join("N" if size is None else str(size) for size in shape)
-            why = f"the model takes {specs[name]}, any number of rows"
-            raise InputError(f"--input-shape {name}={text}", why, "leave it off")
-    for name, dtype in request.dtypes.items():
-        if dtype != specs[name].dtype:
-            raise InputError(f"dtype {dtype} for input {name!r}", f"the model takes {specs[name]}", "leave it off")
-
-
-def _plain(value: Any) -> Array:
-    """An answer as an array of float32, int64 or text; sparse and DataFrame answers too."""
-    array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
-    if array.dtype.kind in "OU":
-        kinds = {isinstance(item, str) for item in array.reshape(-1)}
-        if len(kinds) > 1:
-            raise InputError(
-                "convert a model", "its answer mixes text with numbers", "encode the text inside the model"
-            )
-        if kinds != {False}:
-            return np.array([str(item) for item in array.reshape(-1)], dtype=object).reshape(array.shape)
-        return array.astype(np.float32)
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
 
 
 def _line(error: BaseException) -> str:

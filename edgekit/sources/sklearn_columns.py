@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,19 @@ MATRIX = "X"
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its dtype, and a value that the model knows."""
+    """One column.
+
+    Attributes:
+        name: its name.
+        dtype: its dtype.
+        value: a value that the model knows.
+        texts: of text, all values that the model knows, in a fixed order.
+    """
 
     name: str
     dtype: str
     value: Any
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,12 +110,28 @@ def layout_of(estimator: Any, request: LoadRequest) -> Layout:
     by_name = hasattr(first, "transformers_") and _selects_by_name(first)
     dtypes = {known[name].dtype if name in known else "float32" for name in names}
     columns = tuple(known.get(name) or _unknown(name, request, table=by_name or len(dtypes) > 1) for name in names)
-    if not by_name and len({column.dtype for column in columns}) == 1:
+    matrix = not by_name and len({column.dtype for column in columns}) == 1
+    if any(column.dtype == "string" for column in columns):
+        columns = _with_texts(estimator, columns, together=matrix)
+    if matrix:
         return Layout("matrix", columns, named)
     if by_name:
         used = {name for _, part, chosen in first.transformers_ if part != "drop" for name in _chosen(chosen, names)}
         columns = tuple(column for column in columns if column.name in used)
     return Layout("table", columns, named)
+
+
+def _with_texts(estimator: Any, columns: tuple[Column, ...], *, together: bool) -> tuple[Column, ...]:
+    """The columns with the texts that the model knows; one input's columns have one table together."""
+    from edgekit.classical.texts import texts_of
+
+    found = texts_of(estimator, len(columns))
+    if together:
+        found = (tuple(dict.fromkeys(text for texts in found for text in texts)),) * len(columns)
+    return tuple(
+        replace(column, texts=texts) if column.dtype == "string" else column
+        for column, texts in zip(columns, found, strict=True)
+    )
 
 
 def _first_of(estimator: Any) -> Any:
@@ -126,6 +150,8 @@ def _feature_names(estimator: Any, first: Any, request: LoadRequest) -> tuple[tu
         if names is not None:
             return tuple(str(name) for name in names), True
     count = getattr(estimator, "n_features_in_", None) or getattr(first, "n_features_in_", None)
+    if count is None and hasattr(first, "X_thresholds_"):
+        count = 1  # isotonic regression takes one feature, and does not say so
     if count is None:
         shape = next(iter(request.shapes.values()), None)
         example = next(iter(request.example.values()), None) if len(request.example) == 1 else None
@@ -202,6 +228,19 @@ def _chosen(chosen: Any, names: Sequence[str]) -> list[str]:
         return [str(name) for name in chosen]
     picked = np.array(names, dtype=object)[chosen]
     return [str(name) for name in np.ravel(picked)]
+
+
+def chosen_columns(transformer: Any) -> list[tuple[str, Any, list[int]]]:
+    """A fitted ``ColumnTransformer``'s parts but those it drops: name, part, the positions of its columns."""
+    own = getattr(transformer, "feature_names_in_", None)
+    count = int(transformer.n_features_in_)
+    names = [f"x{index}" for index in range(count)] if own is None else [str(name) for name in own]
+    position = {name: index for index, name in enumerate(names)}
+    return [
+        (name, part, [position[one] for one in _chosen(chosen, names)])
+        for name, part, chosen in transformer.transformers_
+        if not (isinstance(part, str) and part == "drop")
+    ]
 
 
 def _selects_by_name(transformer: Any) -> bool:

@@ -31,6 +31,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from edgekit.convert import registry
 from edgekit.convert.options import ConvertOptions, legal_names
 from edgekit.convert.skl2onnx_corrections import float32_not_above
+from edgekit.convert.skl2onnx_export import by_skl2onnx
 from edgekit.errors import ConversionError
 from edgekit.runtime.onnx import OnnxEngine
 from edgekit.sources.base import LoadRequest
@@ -59,7 +60,7 @@ def converted(model, tmp_path, **request):
     source = wrap(model, LoadRequest(model="live", **request))
     inputs, outputs = legal_names(source.signature, "onnx")
     path = tmp_path / "model.onnx"
-    registry.get("sklearn", "onnx").convert(source, ConvertOptions(inputs, outputs, {}, dynamic_batch=True), path)
+    by_skl2onnx(source, ConvertOptions(inputs, outputs, {}, dynamic_batch=True), path)
     engine = OnnxEngine(path, threads=1)
     assert [spec.name for spec in engine.signature.inputs] == list(inputs.values())
     assert [spec.name for spec in engine.signature.outputs] == list(outputs.values())

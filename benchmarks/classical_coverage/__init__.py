@@ -1,0 +1,1 @@
+"""How much of scikit-learn converts, counted."""
