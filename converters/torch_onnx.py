@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,9 @@ def torch_to_onnx(source: TorchSource, options: ConvertOptions, output: Path) ->
 
     interface = source.interface(channels_last=options.channels_last, exportable=True)
     example = source.example(options.example, channels_last=options.channels_last)
-    with _remembered_registry():
+    with _remembered_registry(), warnings.catch_warnings():
+        # Several inputs share one batch, which is what is meant.
+        warnings.filterwarnings("ignore", message="# The axis name", category=UserWarning)
         program = torch.onnx.export(
             interface,
             example,

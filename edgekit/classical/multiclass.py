@@ -13,6 +13,8 @@ from edgekit.classical.registry import Context, refuse, rule
 from edgekit.errors import ConversionError
 from edgekit.signature import Array
 
+# Below every sum of confidences.
+_LEAST = -3.4e38
 _SEVERAL = "it answers several labels a row"
 refuse("MultiOutputClassifier", "ClassifierChain", why=_SEVERAL)
 
@@ -132,7 +134,9 @@ def _one_vs_one(model: Any, x: Any) -> Answers:
     scores = votes + total / (3.0 * (total.abs() + 1.0))
     if model.firsts.shape[1] == 2:
         return {"label": (scores[:, 1] > model.threshold).to(torch.int64), "scores": scores[:, 1]}
-    return {"label": torch.argmax(scores, dim=1), "scores": scores}
+    # As the scores say, but not rounded near a third of a vote: most votes, then most confidence.
+    most = votes == votes.amax(dim=1, keepdim=True)
+    return {"label": torch.argmax(torch.where(most, total, torch.full_like(total, _LEAST)), dim=1), "scores": scores}
 
 
 @rule("OutputCodeClassifier", shifts=True)

@@ -140,7 +140,17 @@ def _first_of(estimator: Any) -> Any:
     if hasattr(estimator, "steps"):
         working = [step for _, step in estimator.steps if step is not None and step != "passthrough"]
         return _first_of(working[0]) if working else estimator
-    return estimator
+    # Around other estimators, what matters is whether these choose their columns, or read text.
+    inside = (_first_of(member) for member in _members(estimator))
+    return next((one for one in inside if hasattr(one, "transformers_") or _is_vectorizer(one)), estimator)
+
+
+def _members(estimator: Any) -> list[Any]:
+    """What an estimator hands its rows to as they are: one of each kind."""
+    single = [getattr(estimator, name, None) for name in ("regressor_", "estimator_", "estimator")]
+    several = _fitted_alike(estimator)
+    members = [*single, several[0][1] if several else None]
+    return [one for one in members if hasattr(one, "get_params")]
 
 
 def _feature_names(estimator: Any, first: Any, request: LoadRequest) -> tuple[tuple[str, ...], bool]:

@@ -68,7 +68,7 @@ CASES = {
     # Model files
     "missing file": Case("convert no.pt2", 2, ("load no.pt2", "no such file", "check the path")),
     "unknown suffix": Case(
-        "convert net.txt", 2, ("net.txt", "unknown kind of file '.txt'", ".keras"), text("net.txt", "x")
+        "convert net.dat", 2, ("net.dat", "unknown kind of file '.dat'", ".keras"), text("net.dat", "x")
     ),
     "folder": Case("convert {m}", 2, ("not a SavedModel", "saved_model.pb")),
     "device": Case("convert /dev/null", 2, ("load /dev/null",)),

@@ -3,11 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_wine
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, StackingClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -122,3 +129,18 @@ def test_two_labels_that_are_any_integers(labels, tmp_path) -> None:
         passed(edgekit.convert(model.fit(WINE, ill), to="tflite", samples=rows, output=tmp_path / "m.edge", force=True))
         session = edgekit.load(tmp_path / "m.edge")
         assert session.run({"X": rows})["label"].tolist() == model.predict(WINE).tolist()
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda inner: CalibratedClassifierCV(inner, cv=2),
+        lambda inner: VotingClassifier([("a", inner), ("b", inner)], voting="soft"),
+        lambda inner: FixedThresholdClassifier(inner, threshold=0.4),
+    ],
+    ids=["calibrated", "voting", "threshold"],
+)
+def test_a_table_behind_what_stands_around_a_pipeline(around, tmp_path) -> None:
+    table, answers = people()
+    model = around(make_pipeline(columns(), LogisticRegression())).fit(table, (answers == "yes").astype(int))
+    passed(edgekit.convert(model, to=("onnx", "coreml"), output=tmp_path / "model.edge"))
