@@ -52,7 +52,7 @@ types: $(VENV)/installed
 
 test: lint types
 	$(call say,Running the suite$(if $(EDGEKIT_REQUIRE_ALL),; a missing part fails it,; what is missing here is skipped and listed))
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 conformance: $(VENV)/installed
 	$(call say,Running Apple's own Core ML tests: an hour on two cores; an interrupted run goes on where it stopped)
