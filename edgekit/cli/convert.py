@@ -141,11 +141,13 @@ def _name_of(model: str) -> str:
 
 def _show(result: ConvertResult, report: Path | None) -> None:
     from edgekit.cli.console import artifact_table, output, say, say_notes, size
+    from edgekit.convert.prepare import OWN_SAMPLES
 
     if result.artifacts:
         output().print(artifact_table(result.artifacts))
         say_notes(result.artifacts)
-    if any(row["verdict"]["synthetic_samples"] for row in result.artifacts):
+    verdicts = [row["verdict"] for row in result.artifacts]
+    if any(one["synthetic_samples"] and OWN_SAMPLES not in one["notes"] for one in verdicts):
         say("compared on random samples: give --samples for a verdict on real input", style="yellow")
     for failure in result.failed:
         say(str(failure.error), "error:")

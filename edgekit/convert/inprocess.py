@@ -100,6 +100,7 @@ def _checked(
         prepared.samples.runs(),
         reference,
         synthetic=prepared.samples.synthetic,
+        notes=prepared.samples.notes if prepared.samples.synthetic else (),
         threads=threads,
     )
     return Checked(target, made, verdict, call_ms, log)

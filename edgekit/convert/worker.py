@@ -113,6 +113,7 @@ def _verify(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         samples.runs(),
         read_reference(work, signature),
         synthetic=samples.synthetic,
+        notes=samples.notes if samples.synthetic else (),
         threads=job["threads"],
     )
     return {"verdict": verdict.to_json(), "call_ms": call_ms}

@@ -33,9 +33,20 @@ def execute(
     reference: Sequence[Mapping[str, Array]] | None,
     *,
     synthetic: bool,
+    notes: Sequence[str] = (),
     threads: int | None = None,
 ) -> tuple[Verdict, float | None]:
     """Run a made file on every sample.
+
+    Args:
+        target: the format.
+        made: the file.
+        signature: the bundle's.
+        runs: the samples, run by run.
+        reference: the original's outputs; ``None`` where nothing ran it.
+        synthetic: whether the samples are nobody's data.
+        notes: what the verdict should say of the samples.
+        threads: threads of the runtime.
 
     Returns:
         The verdict and the median time of one call in milliseconds on the first run's inputs, ``None`` where nothing
@@ -51,7 +62,7 @@ def execute(
     session = Session(engine, signature, made.inputs, made.outputs)
     given = list(runs)
     verdict = judge(session, reference, given, made.tolerance, synthetic=synthetic, samples=_rows(given, signature))
-    verdict = dataclasses.replace(verdict, notes=(*made.notes, *verdict.notes))
+    verdict = dataclasses.replace(verdict, notes=(*made.notes, *notes, *verdict.notes))
     # An evaluator's time says nothing of a device.
     timed = verdict.passed is not None and not session.emulated
     return verdict, _call_ms(session, given[0]) if timed else None
