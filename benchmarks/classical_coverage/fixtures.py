@@ -63,7 +63,8 @@ class Fixture:
 
 
 def estimators() -> dict[str, type]:
-    """Every estimator of scikit-learn by name."""
+    """Every estimator of scikit-learn by name, those that it calls experimental too."""
+    from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401 - by importing
     from sklearn.utils import all_estimators
 
     return dict(all_estimators())

@@ -53,7 +53,7 @@ def looked_up(table: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     Of two entries by arithmetic: where a position comes from a comparison, LiteRT's converter makes the look-up a
     choice between booleans, which it then cannot write.
     """
-    if len(table) == 2:
+    if table.shape[0] == 2:
         return positions * (table[1] - table[0]) + table[0]
     return table[positions]
 

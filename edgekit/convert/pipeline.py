@@ -292,6 +292,9 @@ def _in_memory(samples: Any) -> RawSamples:
         return RawSamples({"": samples}, "nameless", "an array")
     if isinstance(samples, Mapping) and all(isinstance(value, np.ndarray) for value in samples.values()):
         return RawSamples(dict(samples), "named", "arrays")
+    if hasattr(samples, "toarray"):
+        todo = "give samples.toarray(), with the columns as a model on a device is given them"
+        raise InputError(f"samples of type {type(samples).__name__}", "they are sparse", todo)
     raise InputError(
         f"samples of type {type(samples).__name__}",
         "not arrays",

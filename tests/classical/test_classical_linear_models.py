@@ -151,7 +151,10 @@ def test_passive_aggressive():
 
 
 def test_unscaled_features():
-    for estimator in linear_model.LogisticRegression(max_iter=500), linear_model.SGDClassifier(loss="log_loss"):
+    for estimator in (
+        linear_model.LogisticRegression(max_iter=500),
+        linear_model.SGDClassifier(loss="log_loss", random_state=0),
+    ):
         for found in load_wine(), load_digits(), CANCER:
             assert_agrees(estimator.fit(found.data, found.target), found.data)
 

@@ -213,3 +213,9 @@ def test_errors_cross_processes() -> None:
     error = InputError("a", "b", "c")
     again = EdgekitError.from_json(json.loads(json.dumps(error.to_json())))
     assert (type(again), str(again)) == (InputError, str(error))
+
+
+def test_sparse_samples_are_refused_with_what_to_do() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(InputError, match=r"they are sparse; give samples\.toarray"):
+        edgekit.convert("model.onnx", to="onnx", samples=sparse.csr_matrix([[1.0]]))
