@@ -1,7 +1,8 @@
 """Fitted classical estimators as torch modules that answer exactly as the originals do.
 
 scikit-learn, XGBoost and LightGBM are not imported: a fitted estimator is known by its type's name and read through its
-fitted attributes. One file a family; each rule is a small function that is registered by the names it serves:
+fitted attributes. One folder a kind, one file a family; each rule is a small function that
+is registered by the names it serves:
 
     @rule("LinearRegression")
     def linear_regression(estimator, context):

@@ -117,8 +117,8 @@ def _find(estimator: Any) -> _Entry | None:
 @cache
 def _load() -> None:
     """Import every family's file once."""
-    for found in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"edgekit.classical.{found.name}")
+    for found in pkgutil.walk_packages([str(Path(__file__).parent)], "edgekit.classical."):
+        importlib.import_module(found.name)
 
 
 def _unknown(estimator: Any, path: str) -> ConversionError:

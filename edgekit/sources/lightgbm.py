@@ -110,7 +110,7 @@ def _categories(booster: Any, names: tuple[str, ...]) -> dict[str, Sequence[Any]
 def _read(path: Path) -> Any:
     import lightgbm
 
-    from edgekit.classical.lightgbm import parse
+    from edgekit.classical.trees.lightgbm import parse
 
     asked = f"load {path}"
     if not path.is_file():

@@ -26,9 +26,9 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from edgekit.classical import Context, build
-from edgekit.classical.boosting import _hist_tree
-from edgekit.classical.thresholds import probes
-from edgekit.classical.trees import tree_of
+from edgekit.classical.trees.boosting import _hist_tree
+from edgekit.classical.trees.scikit_learn import tree_of
+from edgekit.classical.trees.thresholds import probes
 from edgekit.errors import ConversionError
 
 IRIS, WINE, CANCER = (load(return_X_y=True) for load in (load_iris, load_wine, load_breast_cancer))

@@ -1,4 +1,4 @@
-"""Rules of edgekit/classical/cluster.py and outliers.py."""
+"""Rules of edgekit/classical/models/cluster.py and outliers.py."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from sklearn.covariance import EllipticEnvelope
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.neighbors import LocalOutlierFactor
 
-from edgekit.classical import build, distances
+from edgekit.classical import build
+from edgekit.classical.mathematics import distances
 from edgekit.errors import ConversionError
 from tests.classical.agreement import assert_agrees, assert_exports
 

@@ -1,4 +1,4 @@
-"""Rules of edgekit/classical/encoding.py, and edgekit/classical/texts.py."""
+"""Rules of edgekit/classical/preprocessing/encoding.py, and edgekit/classical/texts.py."""
 
 from pathlib import Path
 from typing import Any

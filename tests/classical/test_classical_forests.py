@@ -20,9 +20,9 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from edgekit.classical import Context, build
-from edgekit.classical.forest import Tree, forest, leaf_indices, leaf_values, summed
-from edgekit.classical.thresholds import probes
-from edgekit.classical.trees import accepts_nan, tree_of
+from edgekit.classical.trees.forest import Tree, forest, leaf_indices, leaf_values, summed
+from edgekit.classical.trees.scikit_learn import accepts_nan, tree_of
+from edgekit.classical.trees.thresholds import probes
 from edgekit.errors import ConversionError
 
 IRIS, WINE, CANCER = (load(return_X_y=True) for load in (load_iris, load_wine, load_breast_cancer))

@@ -21,7 +21,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.preprocessing import StandardScaler
 
 from edgekit.classical import build, fitted
-from edgekit.classical.kernels import kernel_constants, pairwise
+from edgekit.classical.mathematics.kernels import kernel_constants, pairwise
 from edgekit.errors import ConversionError
 from tests.classical.agreement import assert_agrees, assert_exports
 

@@ -1,4 +1,4 @@
-"""Rules of edgekit/classical/mixture.py."""
+"""Rules of edgekit/classical/models/mixture.py."""
 
 from pathlib import Path
 from typing import Any

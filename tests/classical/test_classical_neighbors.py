@@ -1,4 +1,4 @@
-"""Rules of edgekit/classical/neighbors.py, outliers.py's LocalOutlierFactor apart."""
+"""Rules of edgekit/classical/models/neighbors.py, outliers.py's LocalOutlierFactor apart."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from sklearn.neighbors import (
     RadiusNeighborsTransformer,
 )
 
-from edgekit.classical import build, distances
+from edgekit.classical import build
+from edgekit.classical.mathematics import distances
 from edgekit.errors import ConversionError
 from tests.classical.agreement import assert_agrees, assert_exports
 

@@ -1,4 +1,4 @@
-"""Rules of edgekit/classical/svm.py."""
+"""Rules of edgekit/classical/models/svm.py."""
 
 from pathlib import Path
 from typing import Any

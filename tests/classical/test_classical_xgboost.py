@@ -11,7 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.preprocessing import StandardScaler
 
 from edgekit.classical import Context, build
-from edgekit.classical.xgboost import _dump
+from edgekit.classical.trees.xgboost import _dump
 from edgekit.errors import ConversionError
 from tests.classical.agreement import assert_agrees
 from tests.classical.boosted import assert_exported, at_thresholds

@@ -1,0 +1,1 @@
+"""Estimators made of other estimators: pipelines, votes, calibration, one model a class."""

@@ -1,0 +1,168 @@
+"""Estimators one after the other, side by side, and each on its own columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgekit.classical.fitted import Answers, Columns, fitted
+from edgekit.classical.lazy import torch
+from edgekit.classical.preprocessing.selection import columns_at
+from edgekit.classical.registry import Context, rule, shifts
+from edgekit.errors import ConversionError
+from edgekit.sources.sklearn_columns import chosen_columns
+
+# Scalers that map each column by a rising function of its own.
+_RISING = ("MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler")
+
+
+@rule("Pipeline")
+def pipeline(estimator: Any, context: Context) -> Any:
+    """Every step's ``transform``, then all that the last step answers.
+
+    Scalers right before trees are not computed: the trees' thresholds are shifted by them, so that no value is rounded
+    between a scaler and a split; a pipeline inside counts as its steps.
+    """
+    named = list(_flat(estimator, ""))
+    columns, waiting, steps = context.columns, list(context.before), []
+    for place, (name, step) in enumerate(named):
+        last = place == len(named) - 1
+        if not last and _rises(step) and not any(columns) and _reaches_trees(named[place + 1 :]):
+            waiting.append(step)
+            continue
+        before = tuple(waiting) if shifts(step) else ()
+        if waiting and not before:
+            steps += [context.build(scaler, type(scaler).__name__) for scaler in waiting]
+        waiting = []
+        steps.append(context.build(step, name, columns=columns, before=before))
+        columns = steps[-1].columns
+    if not steps:
+        return fitted(_identity, columns=columns)
+    return fitted(_one_after_another, classes=steps[-1].classes, columns=columns, steps=steps)
+
+
+def _one_after_another(model: Any, x: Any) -> Answers:
+    *transformers, last = model.steps
+    for step in transformers:
+        x = step.answers(x)["transformed"]
+    answers: Answers = last.answers(x)
+    return answers
+
+
+def _identity(model: Any, x: Any) -> Answers:
+    del model
+    return {"transformed": x}
+
+
+def _flat(estimator: Any, path: str) -> Iterator[tuple[str, Any]]:
+    for name, step in estimator.steps:
+        if type(step).__name__ == "Pipeline" and type(step).__module__.startswith("sklearn."):
+            yield from _flat(step, f"{path}{name}.")
+        elif not _passes(step):
+            yield f"{path}{name}", step
+
+
+def _passes(step: Any) -> bool:
+    return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def _rises(step: Any) -> bool:
+    return type(step).__name__ in _RISING and type(step).__module__.startswith("sklearn.")
+
+
+def _reaches_trees(steps: Sequence[tuple[str, Any]]) -> bool:
+    """Whether nothing but scalers stands before an estimator that shifts its thresholds by them."""
+    for _, step in steps:
+        if not _rises(step):
+            return shifts(step)
+    return False
+
+
+@rule("FeatureUnion")
+def union(estimator: Any, context: Context) -> Any:
+    """The parts' answers beside each other, each times its weight: ``FeatureUnion.transform``."""
+    weights = estimator.transformer_weights or {}
+    parts = [
+        (_part(context, step, name, context.columns), float(weights.get(name, 1.0)))
+        for name, step in estimator.transformer_list
+        if not _drops(step)
+    ]
+    return _beside(parts, _joined([part.columns for part, _ in parts], None, estimator), estimator)
+
+
+def _part(context: Context, step: Any, name: str, columns: Columns) -> Any:
+    return fitted(_identity, columns=columns) if _passes(step) else context.build(step, name, columns=columns)
+
+
+@rule("ColumnTransformer")
+def column_transformer(estimator: Any, context: Context) -> Any:
+    """Each part's answer to its own columns, beside each other: ``ColumnTransformer.transform``.
+
+    Where its columns are chosen by name, a model's signature has only those that it uses, in the original's order.
+    """
+    weights = estimator.transformer_weights or {}
+    every = chosen_columns(estimator)
+    used = [place for place in range(int(estimator.n_features_in_)) if any(place in own for _, _, own in every)]
+    # One entry a column tells how many columns there are, wherever any of them is text.
+    narrow = bool(context.columns) and len(context.columns) == len(used) < int(estimator.n_features_in_)
+    position = {place: index for index, place in enumerate(used)} if narrow else None
+    parts, widths = [], []
+    for name, step, own in every:
+        places = np.array([position[place] if position else place for place in own], np.int64)
+        if not len(places):
+            continue
+        columns = columns_at(places, context.columns)
+        inner = _part(context, step, name, columns)
+        chosen = fitted(_of_columns, columns=inner.columns, inner=inner, places=places)
+        parts.append((chosen, float(weights.get(name, 1.0))))
+        given = estimator.output_indices_[name]
+        widths.append(given.stop - given.start)
+    return _beside(parts, _joined([part.columns for part, _ in parts], widths, estimator), estimator)
+
+
+def _of_columns(model: Any, x: Any) -> Answers:
+    answers: Answers = model.inner.answers(x[:, model.places])
+    return answers
+
+
+def _beside(parts: Sequence[tuple[Any, float]], columns: Columns, estimator: Any) -> Any:
+    if not parts:
+        asked = f"convert a {type(estimator).__name__}"
+        raise ConversionError(asked, "it keeps no column at all", "give it a transformer")
+    weights = [weight for _, weight in parts]
+    return fitted(_concatenated, columns=columns, parts=[part for part, _ in parts], weights=weights)
+
+
+def _joined(several: Sequence[Columns], widths: Sequence[int] | None, estimator: Any) -> Columns:
+    """What the columns stand for, beside each other.
+
+    Args:
+        several: of each part; of one that gives numbers they may be empty.
+        widths: how many columns each part gives, where known.
+        estimator: for the message.
+
+    Raises:
+        ConversionError: text stands beside numbers of an unknown count.
+    """
+    if not any(any(columns) for columns in several):
+        return ()
+    if widths is not None:
+        several = [columns or (None,) * width for columns, width in zip(several, widths, strict=True)]
+    if all(several):
+        return tuple(one for columns in several for one in columns)
+    asked = f"convert a {type(estimator).__name__} that hands text on"
+    raise ConversionError(asked, "text stands beside what is computed", "encode the text in it")
+
+
+def _concatenated(model: Any, x: Any) -> Answers:
+    given = [
+        part.answers(x)["transformed"] * weight if weight != 1.0 else part.answers(x)["transformed"]
+        for part, weight in zip(model.parts, model.weights, strict=True)
+    ]
+    return {"transformed": torch.cat(given, dim=1) if len(given) > 1 else given[0]}
+
+
+def _drops(step: Any) -> bool:
+    return isinstance(step, str) and step == "drop"

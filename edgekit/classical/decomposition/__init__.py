@@ -1,0 +1,1 @@
+"""Matrices taken apart: projections, factors, manifolds, dictionaries."""

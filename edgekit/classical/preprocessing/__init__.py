@@ -1,0 +1,1 @@
+"""Transformers of columns: scaling, encoding, imputing, expanding, selecting."""

@@ -1,0 +1,1 @@
+"""Trees: single ones, forests, boosting, and the libraries XGBoost and LightGBM."""
