@@ -12,7 +12,7 @@ JOBS ?= 2
 EXAMPLE := examples/01-pytorch-image-classifier
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint types check conformance coverage-classical bench-overhead bench-coreml-reference matrix clean
+.PHONY: help demo test lint types check conformance coverage-classical benchmark-data bench-overhead bench-coreml-reference matrix clean
 
 help:
 	@echo "make demo            convert EfficientNet-Lite0 to all three formats, verify it on photographs, write demo/report.html"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint types      only those"
 	@echo "make conformance     run Apple's own tests against the Core ML reference, write their table (an hour)"
 	@echo "make coverage-classical  convert every estimator of scikit-learn, write the table (a quarter of an hour)"
+	@echo "make benchmark-data  fetch the data sets of the benchmarks out of Debian packages (34 MB, no root)"
 	@echo "make bench-overhead  what a conversion costs beside the vendor's converter called by hand"
 	@echo "make bench-coreml-reference  how fast the Core ML reference is beside PyTorch"
 	@echo "make matrix          print the README's table of routes"
@@ -61,6 +62,10 @@ conformance: $(VENV)/installed
 coverage-classical: $(VENV)/installed
 	$(call say,Converting every estimator of scikit-learn to every format: an interrupted run goes on where it stopped)
 	PYTHONPATH=benchmarks $(BIN)/python -m classical_coverage
+
+benchmark-data: $(VENV)/installed
+	$(call say,Taking data sets out of Debian packages; those that are here already are left alone)
+	PYTHONPATH=benchmarks $(BIN)/python -m benchmark_data
 
 bench-overhead: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead.py

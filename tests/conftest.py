@@ -13,6 +13,8 @@ import pytest
 
 # On the machine that holds every framework nothing may be skipped for want of one.
 REQUIRE_ALL = os.environ.get("EDGEKIT_REQUIRE_ALL") == "1"
+# What a test says that is skipped for want of a package, or of the data that benchmarks read.
+MISSING = ("could not import", "make benchmark-data")
 
 # A vendor's own deprecations are not ours to make good; each by its exact words.
 VENDOR_WARNINGS = (
@@ -55,8 +57,8 @@ def pytest_make_collect_report() -> Generator[None, Any, Any]:
 
 
 def _demanded(report: Any) -> Any:
-    """A part that is skipped because a package is missing, as a failure where all are promised."""
-    if REQUIRE_ALL and report.outcome == "skipped" and "could not import" in str(report.longrepr):
+    """A part that is skipped because a package or data is missing, as a failure where all are promised."""
+    if REQUIRE_ALL and report.outcome == "skipped" and any(words in str(report.longrepr) for words in MISSING):
         report.outcome = "failed"
     return report
 
