@@ -48,6 +48,7 @@ def torch_to_onnx(source: TorchSource, options: ConvertOptions, output: Path) ->
             input_names=list(options.inputs.values()),
             output_names=list(options.outputs.values()),
             dynamic_shapes=source.dynamic_shapes() if options.dynamic_batch else None,
+            custom_translation_table=dict(options.translations) or None,
             verbose=False,
         )
     if program is None:

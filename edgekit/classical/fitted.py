@@ -28,7 +28,7 @@ Columns = tuple[tuple[str, ...] | None, ...]
 
 
 def fitted(
-    answer: Answer,
+    answer: Answer | None,
     *,
     classes: Array | Sequence[Any] | None = None,
     columns: Columns = (),
@@ -38,7 +38,8 @@ def fitted(
 
     Args:
         answer: computes every kind of answer that the estimator has, of ``x`` in float32, shape [n, features]. It reads
-            its constants as attributes of the module that it is given. What nobody asks for, the exporters drop.
+            its constants as attributes of the module that it is given. What nobody asks for, the exporters drop. None:
+            the module only holds constants.
         classes: of a classifier, the original's labels in the order of the positions that ``label`` gives.
         columns: of a transformer, what the columns of ``transformed`` stand for.
         constants: arrays become buffers (floats in float32, integers as they are), modules and lists of modules become
@@ -65,7 +66,7 @@ def _module_class() -> Any:
     class Fitted(torch.nn.Module):  # type: ignore[misc] # torch is not followed
         """One estimator."""
 
-        def __init__(self, answer: Answer, classes: Any, columns: Columns, constants: Mapping[str, Any]) -> None:
+        def __init__(self, answer: Answer | None, classes: Any, columns: Columns, constants: Mapping[str, Any]) -> None:
             super().__init__()
             self.answers_by = answer
             self.classes = None if classes is None else np.asarray(classes)
@@ -80,6 +81,8 @@ def _module_class() -> Any:
 
         def answers(self, x: torch.Tensor) -> Answers:
             """Everything that the estimator answers to rows, by kind."""
+            if self.answers_by is None:
+                raise TypeError("a module of constants answers nothing")
             return self.answers_by(self, x)
 
     return Fitted

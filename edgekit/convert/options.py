@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from edgekit.signature import Array, Signature
 
@@ -22,6 +23,8 @@ class ConvertOptions:
         channels_last: the inputs, by the source's names, that the model file is to take as NHWC instead of NCHW.
         dynamic_batch: keep the leading dimension of every input and output dynamic.
         notes: what a reader of the verdict should know of how the file was made; the converter appends to it.
+        translations: of operators of torch that only ONNX has, what writes them: torch.onnx's
+            ``custom_translation_table``.
     """
 
     inputs: Mapping[str, str]
@@ -31,6 +34,7 @@ class ConvertOptions:
     channels_last: tuple[str, ...] = field(default=())
     dynamic_batch: bool = False
     notes: list[str] = field(default_factory=list)
+    translations: Mapping[Any, Callable[..., Any]] = field(default_factory=dict)
 
 
 # Words of Core ML's own language; coremltools renames what is called so.

@@ -20,9 +20,10 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from edgekit.classical import Context, build
-from edgekit.classical.trees.forest import Tree, forest, leaf_indices, leaf_values, summed
+from edgekit.classical.trees.forest import forest, leaf_values, summed
 from edgekit.classical.trees.scikit_learn import accepts_nan, tree_of
 from edgekit.classical.trees.thresholds import probes
+from edgekit.classical.trees.tree import Tree
 from edgekit.errors import ConversionError
 
 IRIS, WINE, CANCER = (load(return_X_y=True) for load in (load_iris, load_wine, load_breast_cancer))
@@ -139,7 +140,7 @@ def test_a_scaler_before_a_forest_shifts_its_thresholds(scaler: Any) -> None:
 
 def probes_before(module: Any, estimator: Any, x: np.ndarray) -> np.ndarray:
     """Rows at the shifted thresholds, as the module holds them."""
-    table = module.trees.table.numpy().astype(np.float64)
+    table = module.trees.tables.table.numpy().astype(np.float64)
     splits = table[:, 0] < x.shape[1]
     tree = Tree(np.where(splits, table[:, 0], -1).astype(np.int64), table[:, 2], *np.zeros((3, len(table))))
     return np.concatenate([x.astype(np.float32), probes([tree], x)])
@@ -147,12 +148,15 @@ def probes_before(module: Any, estimator: Any, x: np.ndarray) -> np.ndarray:
 
 def test_every_row_falls_into_its_leaf() -> None:
     estimator = RandomForestClassifier(5, random_state=0).fit(*DIGITS)
-    trees = [tree_of(part, missing=False) for part in estimator.estimators_]
-    module = forest(trees)
+    # Of each leaf its number in its tree.
+    numbers = [np.arange(part.tree_.node_count)[:, None] for part in estimator.estimators_]
+    module = forest(
+        [tree_of(part, value, missing=False) for part, value in zip(estimator.estimators_, numbers, strict=True)]
+    )
     rows = rows_of(estimator, DIGITS[0])[:500]
     rows = rows[~np.isnan(rows).any(axis=1)]
     x = torch.from_numpy(rows)
-    np.testing.assert_array_equal(leaf_indices(module, x).numpy(), estimator.apply(rows))
+    np.testing.assert_array_equal(leaf_values(module, x)[:, :, 0].numpy(), estimator.apply(rows))
     torch.testing.assert_close(leaf_values(module, x).sum(dim=1), summed(module, x))
 
 

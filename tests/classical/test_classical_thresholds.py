@@ -10,8 +10,8 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from edgekit.classical.trees.forest import Tree
 from edgekit.classical.trees.thresholds import probes, pulled_back, transformed
+from edgekit.classical.trees.tree import Tree
 
 ROWS = load_iris().data
 SCALERS = {

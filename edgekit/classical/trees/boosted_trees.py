@@ -11,7 +11,8 @@ from edgekit.classical.fitted import Answers, fitted
 from edgekit.classical.lazy import torch
 from edgekit.classical.models.linear_classifiers import two_sigmoids
 from edgekit.classical.registry import Context
-from edgekit.classical.trees.forest import Tree, forest, leaf_values
+from edgekit.classical.trees.forest import forest, summed
+from edgekit.classical.trees.tree import Tree
 from edgekit.errors import ConversionError
 from edgekit.signature import Array
 
@@ -54,16 +55,14 @@ def summed_trees(
     if not growing:
         return fitted(_constant, base=base)
     kept = [tree for tree, _ in growing]
-    counts = np.bincount([group for _, group in growing], minlength=len(base))
-    single = kept[0].value.shape[1] == 1
-    return fitted(
-        _margins,
-        forest=forest(kept, before, wide=wide),
-        base=base,
-        # Trees stand group by group: where the groups are of one size, no more than a sum along an axis.
-        equal=single and bool((counts == counts[0]).all()),
-        members=np.repeat(np.eye(len(base)), counts, axis=0) if single else None,
-    )
+    groups = [group for _, group in growing]
+    if kept[0].value.shape[1] > 1:
+        return fitted(_margins, forest=forest(kept, before, wide=wide), at=None, base=base)
+    # Groups may have lost all their trees.
+    present, groups_present = np.unique(groups, return_inverse=True)
+    at = None if len(present) == len(base) else np.eye(len(base))[present]
+    grown = forest(kept, before, wide=wide, groups=groups_present.tolist())
+    return fitted(_margins, forest=grown, at=at, base=base)
 
 
 def _constant(model: Any, x: Any) -> Answers:
@@ -71,14 +70,8 @@ def _constant(model: Any, x: Any) -> Answers:
 
 
 def _margins(model: Any, x: Any) -> Answers:
-    values = leaf_values(model.forest, x)
-    if model.members is None:
-        sums = values.sum(dim=1)
-    elif model.equal:
-        sums = values.reshape(-1, model.members.shape[1], model.members.shape[0] // model.members.shape[1]).sum(dim=2)
-    else:
-        sums = values[:, :, 0] @ model.members
-    return {"scores": sums + model.base}
+    sums = summed(model.forest, x)
+    return {"scores": (sums if model.at is None else sums @ model.at) + model.base}
 
 
 def predicting(margins: Any, link: str, reads: Any = None, *, slope: float = 1.0) -> Any:

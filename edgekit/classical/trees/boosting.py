@@ -13,8 +13,8 @@ from edgekit.classical.models.linear_classifiers import two_sigmoids
 from edgekit.classical.preprocessing.selection import columns_at
 from edgekit.classical.registry import Context, rule
 from edgekit.classical.trees.boosted_trees import summed_trees
-from edgekit.classical.trees.forest import Tree
 from edgekit.classical.trees.scikit_learn import tree_of
+from edgekit.classical.trees.tree import Tree
 from edgekit.errors import ConversionError
 from edgekit.signature import Array
 

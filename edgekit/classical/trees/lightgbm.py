@@ -12,7 +12,7 @@ from edgekit.classical.fitted import Answers, fitted
 from edgekit.classical.lazy import torch
 from edgekit.classical.registry import Context, rule
 from edgekit.classical.trees.boosted_trees import classifying, predicting, refuse_before, summed_trees
-from edgekit.classical.trees.forest import Tree
+from edgekit.classical.trees.tree import Tree
 from edgekit.errors import ConversionError
 from edgekit.signature import Array
 

@@ -9,7 +9,8 @@ import numpy as np
 from edgekit.classical.fitted import Answers, fitted
 from edgekit.classical.lazy import functional, torch
 from edgekit.classical.registry import Context, rule
-from edgekit.classical.trees.forest import Tree, forest, leaf_values, summed
+from edgekit.classical.trees.forest import forest, leaf_values, summed
+from edgekit.classical.trees.tree import Tree
 from edgekit.errors import ConversionError
 from edgekit.signature import Array
 

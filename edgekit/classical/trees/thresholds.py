@@ -75,7 +75,7 @@ def probes(trees: Sequence[Any], rows: Array, *, missing: bool = False, most: in
     Each split is asked at its threshold in float32, one step below and one above it, and at NaN where ``missing``.
 
     Args:
-        trees: of :class:`edgekit.classical.trees.forest.Tree`.
+        trees: of :class:`edgekit.classical.trees.tree.Tree`.
         rows: where the other columns come from, in turn.
         missing: whether the original takes NaN.
         most: of more probes than that, as many are taken, evenly.

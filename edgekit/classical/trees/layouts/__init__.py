@@ -1,0 +1,1 @@
+"""Ways to write the same trees, each fast somewhere."""
