@@ -52,7 +52,7 @@ def sklearn_to_onnx(source: SklearnSource, options: ConvertOptions, output: Path
             # The verification says of skl2onnx's file how far it departs.
             return
         why = f"{refusal.why}; nor as a torch module: {error.why}"
-        raise ConversionError(refusal.asked, why, refusal.next_step) from error
+        raise ConversionError(refusal.asked, why, error.next_step or refusal.next_step, error.example) from error
     options.notes.append(f"written from edgekit's torch module, not by skl2onnx: {departs}")
 
 

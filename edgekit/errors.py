@@ -12,31 +12,35 @@ class EdgekitError(Exception):
         asked: what was asked for, in the user's words (``"convert model.pt"``).
         why: why it was not done.
         next_step: what the user can do now; may be empty where nothing is known.
+        example: code that does it, for the lines below the message; usually empty.
         exit_code: the command line's exit code for this class of errors.
     """
 
     exit_code: ClassVar[int] = 4
 
-    def __init__(self, asked: str, why: str, next_step: str = "") -> None:
+    def __init__(self, asked: str, why: str, next_step: str = "", example: str = "") -> None:
         super().__init__(asked, why, next_step)
+        self.example = example
         self.asked = asked
         self.why = why
         self.next_step = next_step
 
     def __str__(self) -> str:
-        """The three parts on one line: ``asked: why; next step``."""
+        """The three parts on one line: ``asked: why; next step``; below it the example, if there is one."""
         parts = [f"{self.asked}: {self.why.strip().rstrip('.')}", self.next_step.strip().rstrip(".")]
-        return " ".join("; ".join(part for part in parts if part).split())
+        line = " ".join("; ".join(part for part in parts if part).split())
+        return f"{line}:\n\n{self.example}\n" if self.example else line
 
     def to_json(self) -> dict[str, Any]:
         """The error as a JSON object, for results that cross a process."""
-        return {"kind": type(self).__name__, "asked": self.asked, "why": self.why, "next_step": self.next_step}
+        parts = {"asked": self.asked, "why": self.why, "next_step": self.next_step, "example": self.example}
+        return {"kind": type(self).__name__, **parts}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> EdgekitError:
         """The error that :meth:`to_json` wrote, as the class it was."""
         kind = _BY_NAME.get(str(data["kind"]), ConversionError)
-        return kind(str(data["asked"]), str(data["why"]), str(data["next_step"]))
+        return kind(str(data["asked"]), str(data["why"]), str(data["next_step"]), str(data.get("example", "")))
 
 
 class VerificationError(EdgekitError):

@@ -66,7 +66,7 @@ def rule(*names: str, shifts: bool = False) -> Callable[[Rule], Rule]:
     """
 
     def register(function: Rule) -> Rule:
-        own = function.__module__.startswith("edgekit.classical.")
+        own = (function.__module__ or "").startswith("edgekit.classical.")
         for name in names:
             if name in _RULES:
                 raise ValueError(f"{name} has a rule already: {_RULES[name].rule.__module__}")
@@ -129,6 +129,25 @@ def _unknown(estimator: Any, path: str) -> ConversionError:
     return ConversionError(
         f"convert a {name}{where}",
         f"edgekit has no rule for {type(estimator).__module__}.{name}",
-        f'register one before converting: @edgekit.classical.rule("{name}") over a function (estimator, context) that '
-        "returns edgekit.classical.fitted(answer, …); docs/classical.md shows it in ten lines",
+        "register one in the same process (docs/classical.md says more)",
+        _example(estimator),
     )
+
+
+def _example(estimator: Any) -> str:
+    """A rule to start from, for an estimator that has none."""
+    name = type(estimator).__name__
+    learned = next((key for key in vars(estimator) if key.endswith("_") and not key.startswith("_")), "coef_")
+    kind = (
+        "label" if hasattr(estimator, "classes_") else "prediction" if hasattr(estimator, "predict") else "transformed"
+    )
+    classes = ", classes=estimator.classes_" if kind == "label" else ""
+    return f"""\
+    import edgekit.classical
+
+    @edgekit.classical.rule("{name}")
+    def rule(estimator, context):
+        return edgekit.classical.fitted(answer, learned=estimator.{learned}{classes})
+
+    def answer(model, x):  # x: float32 [n, features]; model.learned: a tensor
+        return {{"{kind}": …}}  # computed in torch"""

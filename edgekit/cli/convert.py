@@ -47,6 +47,7 @@ def convert(
     input_shape: options.InputShape = None,
     input_name: options.InputName = "",
     output_name: options.OutputName = "",
+    columns: options.Columns = None,
     layout: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -112,6 +113,7 @@ def convert(
             output_names=options.parse_list(output_name),
             input_shapes=shapes,
             input_dtypes=dtypes,
+            columns=columns,
             tolerance=parse_tolerance(tolerance) if tolerance else None,
             seed=seed,
             threads=threads,
@@ -147,6 +149,9 @@ def _show(result: ConvertResult, report: Path | None) -> None:
         output().print(artifact_table(result.artifacts))
         say_notes(result.artifacts)
     verdicts = [row["verdict"] for row in result.artifacts]
+    for note in result.notes:
+        if not any(note in one["notes"] for one in verdicts):
+            say(note, style="yellow")
     if any(one["synthetic_samples"] and OWN_SAMPLES not in one["notes"] for one in verdicts):
         say("compared on random samples: give --samples for a verdict on real input", style="yellow")
     for failure in result.failed:

@@ -42,6 +42,14 @@ InputShape = Annotated[
 ]
 InputName = Annotated[str, typer.Option("--input-name", help="Names for the inputs, in order, comma-separated.")]
 OutputName = Annotated[str, typer.Option("--output-name", help="Names for the outputs, in order, comma-separated.")]
+Columns = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--columns",
+        help="Of scikit-learn, XGBoost and LightGBM models: named, an input a column, or matrix, one of all.",
+        show_default="the model's",
+    ),
+]
 Dynamic = Annotated[str, typer.Option("--dynamic", help="batch: keep the batch dimension open.")]
 
 

@@ -50,6 +50,7 @@ def verify(
     input_shape: options.InputShape = None,
     input_name: options.InputName = "",
     output_name: options.OutputName = "",
+    columns: options.Columns = None,
     dynamic: options.Dynamic = "",
     target: options.Target = None,
     scheme: options.Scheme = None,
@@ -78,6 +79,7 @@ def verify(
         "--input-shape": input_shape,
         "--input-name": input_name,
         "--output-name": output_name,
+        "--columns": columns,
         "--dynamic": dynamic,
     }
     useless = [name for name, value in alone.items() if value]
@@ -97,6 +99,7 @@ def verify(
             output_names=tuple(options.parse_list(output_name)),
             shapes={name: tuple(shape) for name, shape in shapes.items()},
             dtypes=dtypes,
+            columns=columns,
             dynamic=tuple(options.parse_list(dynamic)),
             seed=seed,
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekit.convert import registry
 from edgekit.convert.options import ConvertOptions
+from edgekit.convert.tree_layouts import convert_laid_out
 from edgekit.errors import ConversionError, missing
 from edgekit.runtime.codes import encode
 from edgekit.signature import Array
@@ -40,25 +41,32 @@ def convert_on_torch(source: ClassicalSource, options: ConvertOptions, target: s
     module = assemble(
         source.estimator,
         [(kind, dtypes[name]) for name, kind in source.outputs.items()],
-        tuple(column.texts or None for column in source.layout.columns),
+        source.layout.texts,
         table=source.layout.kind == "table",
     )
     signature = source.signature
+    rows = 2 if options.dynamic_batch else source.rows
+    shapes = {spec.name: spec.shape for spec in signature.inputs}
+    if rows > 1 and not options.dynamic_batch:
+        shapes = {name: (rows, *shape[1:]) for name, shape in shapes.items()}
     request = LoadRequest(
         model="the classical model on torch",
-        shapes={spec.name: spec.shape for spec in signature.inputs},
+        shapes=shapes,
         dtypes={spec.name: "int32" if spec.dtype == "string" else spec.dtype for spec in signature.inputs},
         input_names=signature.input_names,
         output_names=signature.output_names,
         dynamic=("batch",) if options.dynamic_batch else (),
     )
-    example = _coded(options.example, source, rows=2 if options.dynamic_batch else 1)
-    rebuilt = torch_source.wrap(module, request)
-    registry.get("torch", target).convert(rebuilt, dataclasses.replace(options, example=example), output)
+    options = dataclasses.replace(options, example=_coded(options.example, source, rows))
+
+    def convert(options: ConvertOptions, output: Path) -> None:
+        registry.get("torch", target).convert(torch_source.wrap(module, request), options, output)
+
+    convert_laid_out(module, target, rows, convert, options, output)
 
 
 def _coded(example: Mapping[str, Array], source: ClassicalSource, rows: int) -> dict[str, Any]:
-    given = {name: array[:rows] for name, array in example.items()}
+    given = {name: array[np.arange(rows) % len(array)] for name, array in example.items()}
     return {
         name: encode(array, source.codes[name]).astype(np.int32) if name in source.codes else array
         for name, array in given.items()

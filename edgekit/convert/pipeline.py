@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgekit.bundle import check_output
 from edgekit.convert import inprocess, processes
 from edgekit.convert.bundling import assemble
-from edgekit.convert.job import SAMPLES
+from edgekit.convert.job import SAMPLES, SOURCE, read_json
 from edgekit.convert.processes import Checked
 from edgekit.convert.registry import SUFFIXES
 from edgekit.convert.request import ConvertRequest
@@ -23,8 +23,12 @@ from edgekit.convert.supervisor import Event
 from edgekit.errors import EdgekitError, InputError, StorageError, VerificationError
 from edgekit.preprocessing import Contract
 from edgekit.samples import RawSamples
+from edgekit.samples.tables import read_frame, write_parquet
 from edgekit.signature import Array
 from edgekit.verify.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The JSON document of `convert --json`. 1: first.
 RESULT_SCHEMA = 1
@@ -65,12 +69,14 @@ class ConvertResult:
         artifacts: a manifest row for every model file made; of those that failed their verification, ``file`` is null.
         failed: every target and scheme that is not in the bundle.
         work: the folder with the logs (and, kept, the failed files); ``None`` when nothing failed.
+        notes: what a reader of the results should know of the source and the samples; the bundle's manifest has them.
     """
 
     bundle: Path | None
     artifacts: tuple[dict[str, Any], ...]
     failed: tuple[Failure, ...] = field(default=())
     work: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether everything that was asked for is in the bundle."""
@@ -101,7 +107,7 @@ def convert(
     model: Any,
     to: Sequence[str] | str = ("onnx",),
     *,
-    samples: str | Path | Mapping[str, Array] | Array | None = None,
+    samples: str | Path | Mapping[str, Array] | Array | pd.DataFrame | None = None,
     output: str | Path = "model.edge",
     quantize: Sequence[str] | str = (),
     only: bool = False,
@@ -114,6 +120,7 @@ def convert(
     output_names: Sequence[str] = (),
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     input_dtypes: Mapping[str, str] | None = None,
+    columns: str | None = None,
     tolerance: Mapping[str, float] | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -133,7 +140,7 @@ def convert(
         model: a live model of a known framework, a path, or ``package.module:factory``.
         to: targets: ``onnx``, ``tflite``, ``coreml``.
         samples: inputs to compare on: a path (.npz, .npy, .csv, .parquet, images), or arrays by input name (one array
-            for a model of one input), the leading dimension counting the samples. Random ones without.
+            for a model of one input), the leading dimension counting the samples, or a DataFrame. Random ones without.
         output: the bundle to write.
         quantize: schemes to add to float32.
         only: leave float32 out.
@@ -146,6 +153,9 @@ def convert(
         output_names: names for the outputs, in order.
         input_shapes: shapes by input name, where neither the model nor samples tell them.
         input_dtypes: dtypes by input name, likewise.
+        columns: of scikit-learn, XGBoost and LightGBM models: ``named`` makes every column an input by its name,
+            ``matrix`` makes one input of all; without, columns that the model selects by name or that have several
+            dtypes are named.
         tolerance: bounds by metric, in place of the route's and the scheme's.
         seed: for random samples.
         threads: threads of the runtimes that verify.
@@ -180,6 +190,7 @@ def convert(
         output_names=tuple(output_names),
         shapes={name: tuple(shape) for name, shape in (input_shapes or {}).items()},
         dtypes=dict(input_dtypes or {}),
+        columns=columns,
         tolerance=dict(tolerance or {}),
         samples=str(samples) if isinstance(samples, str | Path) else None,
         seed=seed,
@@ -219,7 +230,11 @@ def _run(
         return inprocess.run(native, request, given, work, event)
     if given is not None:
         path = work / f"given-{SAMPLES}"
-        np.savez(path, **given.arrays)  # type: ignore[arg-type]
+        if given.kind == "table":
+            path = path.with_suffix(".parquet")
+            write_parquet(given.arrays, path)
+        else:
+            np.savez(path, **given.arrays)  # type: ignore[arg-type]
         request = replace(request, samples=str(path))
     return processes.run(request, work, timeout=timeout, jobs=jobs or os.cpu_count() or 1, event=event)
 
@@ -240,14 +255,15 @@ def _finish(
     failures += [Failure(one.target, one.made.scheme, _rejection(one), one.log) for one in rejected]
     missing = [f"asked for and not here: {f.target} {f.scheme} ({f.error.why})" for f in failures]
     rows, bundle = assemble(passed, rejected, request, output, work, force=force, unpacked=unpacked, missing=missing)
+    notes = tuple(read_json(work / SOURCE)["notes"]) if (work / SOURCE).exists() else ()
     if not failures:
-        return ConvertResult(bundle, tuple(rows))
+        return ConvertResult(bundle, tuple(rows), notes=notes)
     # The logs stay for the reader; of the files only what was asked for.
     kept = {one.made.path for one in rejected} if keep_failed else set()
     for path in work.iterdir():
         if path.name != "logs" and not any(path in one.parents for one in kept):
             _discard(path)
-    return ConvertResult(bundle, tuple(rows), tuple(failures), work)
+    return ConvertResult(bundle, tuple(rows), tuple(failures), work, notes)
 
 
 def _discard(path: Path) -> None:
@@ -292,13 +308,15 @@ def _in_memory(samples: Any) -> RawSamples:
         return RawSamples({"": samples}, "nameless", "an array")
     if isinstance(samples, Mapping) and all(isinstance(value, np.ndarray) for value in samples.values()):
         return RawSamples(dict(samples), "named", "arrays")
+    if hasattr(samples, "columns") and hasattr(samples, "to_numpy"):
+        return RawSamples(read_frame(samples, "samples of a DataFrame"), "table", "of a DataFrame")
     if hasattr(samples, "toarray"):
         todo = "give samples.toarray(), with the columns as a model on a device is given them"
         raise InputError(f"samples of type {type(samples).__name__}", "they are sparse", todo)
     raise InputError(
         f"samples of type {type(samples).__name__}",
         "not arrays",
-        "give a path, an array, or a dictionary of numpy arrays",
+        "give a path, an array, a dictionary of numpy arrays, or a DataFrame",
     )
 
 

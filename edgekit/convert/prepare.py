@@ -68,6 +68,7 @@ def prepare(
         input_names=request.input_names,
         output_names=request.output_names,
         dynamic=request.dynamic,
+        columns=request.columns,
     )
     source = wrap_object(native, load) if native is not None else open_source(load)
     if contract is not None:

@@ -14,6 +14,7 @@ from edgekit.signature import DTYPES
 from edgekit.verify.tolerance import Tolerance
 
 LAYOUTS = ("nhwc",)
+COLUMNS = ("named", "matrix")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class ConvertRequest:
         output_names: the user's names for the outputs, in order.
         shapes: input shapes by name.
         dtypes: input dtypes by name.
+        columns: of models that take rows of columns: ``named`` for an input a column, ``matrix`` for one input of all,
+            ``None`` to leave it to the model.
         tolerance: the user's bounds, in place of the route's and the scheme's.
         seed: for random samples.
         threads: threads of the runtimes that verify.
@@ -52,6 +55,7 @@ class ConvertRequest:
     output_names: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)
+    columns: str | None = None
     tolerance: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     threads: int | None = None
@@ -67,6 +71,8 @@ class ConvertRequest:
             _known("dynamic dimension", self.dynamic, ("batch",), "dimensions that can be dynamic")
         if self.layout is not None:
             _known("layout", (self.layout,), LAYOUTS, "layouts")
+        if self.columns is not None:
+            _known("--columns", (self.columns,), COLUMNS, "ways to take columns")
         for name, dtype in self.dtypes.items():
             _known(f"dtype of input {name!r}:", (dtype,), DTYPES, "dtypes")
         for name, shape in self.shapes.items():

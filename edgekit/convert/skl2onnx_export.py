@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,9 @@ def by_skl2onnx(source: SklearnSource, options: ConvertOptions, output: Path) ->
     model = _convertible(source.estimator)
     asked = f"convert a {type(final_of(model)).__name__} to onnx"
     _refuse_unsupported(model, asked)
-    own = {name: key for key, name in source.input_of.items()}
-    types = [(own[spec.name], _tensor_type(spec)) for spec in source.signature.inputs]
+    # skl2onnx is given the rows as the estimator takes them, which --columns may ask the file not to do.
+    layout = dataclasses.replace(source.layout, kind=source.layout.own)
+    types = [(spec.name, _tensor_type(spec)) for spec in layout.specs({name: name for name in layout.inputs})]
     with corrected(model):
         try:
             made = convert_sklearn(
@@ -51,6 +53,7 @@ def by_skl2onnx(source: SklearnSource, options: ConvertOptions, output: Path) ->
             raise _named(error, model, asked) from error
     _refuse_foreign(made, asked)
     graph = made.graph
+    _fit_inputs(graph, source)
     # skl2onnx keeps the inputs' order, not every name.
     _rename(graph, [options.inputs[spec.name] for spec in source.signature.inputs], set(options.outputs.values()))
     _fit_outputs(graph, source, options)
@@ -170,6 +173,23 @@ def _tensor_type(spec: TensorSpec) -> Any:
 
 
 # The graph's outside: names, shapes and dtypes as the signature has them.
+
+
+def _fit_inputs(graph: Any, source: SklearnSource) -> None:
+    """Put before the graph what makes its inputs of the signature's: columns joined, or a matrix taken apart."""
+    from onnx import helper
+
+    if source.layout.kind == source.layout.own:
+        return
+    dtype = graph.input[0].type.tensor_type.elem_type
+    inside = [value.name for value in graph.input]
+    # With spaces, which skl2onnx puts in no name.
+    given = [f"input {place}" for place in range(len(source.signature.inputs))]
+    op = "Split" if source.layout.kind == "matrix" else "Concat"
+    del graph.input[:]
+    for name, spec in zip(given, source.signature.inputs, strict=True):
+        graph.input.append(helper.make_tensor_value_info(name, dtype, list(spec.shape)))
+    graph.node.insert(0, helper.make_node(op, given, inside, axis=1))
 
 
 def _rename(graph: Any, inputs: list[str], outputs: set[str]) -> None:

@@ -64,7 +64,7 @@ class Session:
         self._golden = golden
         self._tolerance = tolerance or Tolerance()
         self._specs = {spec.name: spec for spec in self.signature.outputs}
-        self._one_row = not self._native and _takes_one_row(engine.signature, self.signature, self._inputs)
+        self._rows = None if self._native else _rows_a_call(engine.signature, self.signature, self._inputs)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call.
@@ -76,19 +76,22 @@ class Session:
         self.signature.check(inputs)
         if self._native:
             return self._engine.run(inputs)
-        return self._by_row(inputs) if self._one_row and _rows(inputs) != 1 else self._call(inputs)
+        return self._call(inputs) if self._rows in {None, _rows(inputs)} else self._in_parts(inputs, self._rows)
 
     def _call(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = {binding.native: to_native(inputs[binding.name], binding) for binding in self._inputs}
         outputs = self._engine.run(given)
         return {b.name: from_native(outputs[b.native], b, self._specs[b.name]) for b in self._outputs}
 
-    def _by_row(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """A batch through a file that takes one row."""
-        if not _rows(inputs):
-            raise InputError("run a batch", "it has no rows, and the model file takes one at a time", "give a row")
-        answers = [self._call({name: a[i : i + 1] for name, a in inputs.items()}) for i in range(_rows(inputs))]
-        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+    def _in_parts(self, inputs: Mapping[str, Array], size: int) -> dict[str, Array]:
+        """A batch through a file that takes ``size`` rows; what the last call lacks is filled with its last row."""
+        count = _rows(inputs)
+        if not count:
+            raise InputError("run a batch", f"it has no rows, and the model file takes {size} a call", "give a row")
+        short = -count % size
+        whole = {name: np.concatenate([a, a[-1:].repeat(short, axis=0)]) if short else a for name, a in inputs.items()}
+        answers = [self._call({name: a[at : at + size] for name, a in whole.items()}) for at in range(0, count, size)]
+        return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in answers[0]}
 
     def notes(self) -> tuple[str, ...]:
         """What was noticed in the calls so far that a device will meet too, such as values that overflow."""
@@ -99,23 +102,24 @@ class Session:
         takes, gives = (", ".join(map(str, specs)) for specs in (self.signature.inputs, self.signature.outputs))
         return f"<Session on {self.runtime}: ({takes}) -> ({gives})>"
 
-    def bind(self, *, native: bool = False, batch: int = 1) -> BoundSession:
+    def bind(self, *, native: bool = False, batch: int | None = None) -> BoundSession:
         """Memory of the session's own for repeated calls: fill ``inputs``, call, read ``outputs``.
 
         Args:
             native: buffers in the file's own names and layout: nothing is copied. Otherwise an input or output whose
                 layout or dtype differs from the file's is copied once at each call.
-            batch: the size of dynamic leading dimensions.
+            batch: the size of dynamic leading dimensions, 1 if not said.
 
         Raises:
-            InputError: several rows of a file that takes one.
+            InputError: another number of rows than the file takes.
         """
         shapes = {
-            spec.name: tuple(batch if size is None else size for size in spec.shape)
+            spec.name: tuple((batch or 1) if size is None else size for size in spec.shape)
             for spec in self._engine.signature.inputs
         }
-        if self._one_row and batch != 1:
-            raise InputError(f"bind a batch of {batch}", "the model file takes one row a call", "bind one, and repeat")
+        if self._rows is not None and batch not in {None, self._rows}:
+            takes = "one row" if self._rows == 1 else f"{self._rows} rows"
+            raise InputError(f"bind a batch of {batch}", f"the model file takes {takes} a call", "leave batch off")
         buffers = self._engine.buffers(shapes)
         for array in buffers.inputs.values():
             # A runtime's memory comes as it is found, and an index among it may lie anywhere.
@@ -148,11 +152,12 @@ def _rows(inputs: Mapping[str, Array]) -> int:
     return len(next(iter(inputs.values())))
 
 
-def _takes_one_row(native: Signature, signature: Signature, bindings: Iterable[Binding]) -> bool:
-    """Whether rows come in any number and the file takes one: it is then called once a row."""
+def _rows_a_call(native: Signature, signature: Signature, bindings: Iterable[Binding]) -> int | None:
+    """How many rows the file takes a call, where rows come in any number and the file's is fixed."""
     specs = {spec.name: spec for spec in native.inputs}
     pairs = [(signature.input(binding.name).shape, specs[binding.native].shape) for binding in bindings]
-    return bool(pairs) and all(mine[:1] == (None,) and file[:1] == (1,) for mine, file in pairs)
+    sizes = {file[0] if mine[:1] == (None,) and file else None for mine, file in pairs}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def to_native(array: Array, binding: Binding) -> Array:

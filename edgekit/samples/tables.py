@@ -1,10 +1,11 @@
-"""Tables of columns: .csv by the standard library, .parquet by pyarrow."""
+"""Tables of columns: .csv by the standard library, .parquet and data frames by pyarrow."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,20 +102,60 @@ def read_parquet(path: Path, asked: str) -> dict[str, Array]:
             number to stand for them.
         MissingDependencyError: pyarrow is not installed.
     """
+    pa = _pyarrow(asked)
+    from pyarrow import parquet
+
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise missing(asked, "pyarrow", "samples") from error
-    try:
-        table = pq.read_table(path)
-        names = list(table.column_names)
-        _check_names(names, asked)
-        if not table.num_rows or not names:
-            raise InputError(asked, "it has no rows", "give at least one row")
-        return {name: _arrow_column(table.column(name), name, asked) for name in names}
+        return _arrow_columns(parquet.read_table(path), asked)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(asked, f"not a whole Parquet file ({error})", "write it again") from error
+
+
+def read_frame(frame: Any, asked: str) -> dict[str, Array]:
+    """The columns of a pandas DataFrame, without its index, as :func:`read_parquet` gives those of a file.
+
+    Raises:
+        InputError: no rows, a name twice, a column that is neither numbers, booleans nor text, or missing values that
+            have no number to stand for them.
+        MissingDependencyError: pyarrow is not installed.
+    """
+    pa = _pyarrow(asked)
+    _check_names([str(name) for name in frame.columns], asked)
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except pa.ArrowException as error:
+        todo = "give numbers, booleans or text, one kind a column"
+        # The column stands behind the value in its message.
+        raise InputError(asked, ": ".join(map(str, reversed(error.args))), todo) from error
+    return _arrow_columns(table, asked)
+
+
+def write_parquet(columns: Mapping[str, Array], path: Path) -> None:
+    """Write columns for :func:`read_parquet`.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+    """
+    pa = _pyarrow(f"write {path}")
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table(dict(columns)), path)
+
+
+def _pyarrow(asked: str) -> Any:
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise missing(asked, "pyarrow", "samples") from error
+    return pa
+
+
+def _arrow_columns(table: Any, asked: str) -> dict[str, Array]:
+    names = list(table.column_names)
+    _check_names(names, asked)
+    if not table.num_rows or not names:
+        raise InputError(asked, "it has no rows", "give at least one row")
+    return {name: _arrow_column(table.column(name), name, asked) for name in names}
 
 
 def _arrow_column(column: Any, name: str, asked: str) -> Array:

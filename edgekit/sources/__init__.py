@@ -51,6 +51,9 @@ _PACKAGES = {
     "coreml": ("google.protobuf", "coreml-reference"),
 }
 
+# The frameworks whose models take rows of columns.
+_OF_COLUMNS = ("sklearn", "xgboost", "lightgbm")
+
 # A live object's framework, by the top-level modules of its class's ancestors, first match wins.
 _OWNERS = {
     "torch": "torch",
@@ -67,12 +70,14 @@ def open_source(request: LoadRequest) -> Source:
     """Load a model from a path or from ``package.module:factory``.
 
     Raises:
-        InputError: the file is missing, of an unknown kind, or does not hold what its name says.
+        InputError: the file is missing, of an unknown kind, or does not hold what its name says; or columns are asked
+            of a model that has none.
         MissingDependencyError: the framework is not installed.
     """
     framework = framework_of(request.model, request.weights)
     if framework is None:
         return _from_factory(request)
+    _require_columns(framework, request)
     loaded: Source = _module(framework, f"load {request.model}").load(request)
     return loaded
 
@@ -118,11 +123,12 @@ def wrap_object(native: Any, request: LoadRequest) -> Source:
     """A source around a live object of a known framework.
 
     Raises:
-        InputError: the object is none of them.
+        InputError: the object is none of them, or columns are asked of a model that has none.
     """
     for ancestor in type(native).__mro__:
         owner = _OWNERS.get(ancestor.__module__.partition(".")[0])
         if owner:
+            _require_columns(owner, request)
             wrapped: Source = _module(owner, f"convert a {type(native).__name__}").wrap(native, request)
             return wrapped
     raise InputError(
@@ -130,6 +136,12 @@ def wrap_object(native: Any, request: LoadRequest) -> Source:
         "it is no model of a known framework",
         f"give one of: {', '.join(sorted(set(_OWNERS.values())))}",
     )
+
+
+def _require_columns(framework: str, request: LoadRequest) -> None:
+    if request.columns and framework not in _OF_COLUMNS:
+        why = f"--columns is for scikit-learn, XGBoost and LightGBM models, and {request.model} is none"
+        raise InputError(f"--columns {request.columns}", why, "leave it off")
 
 
 def _from_factory(request: LoadRequest) -> Source:

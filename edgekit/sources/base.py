@@ -96,6 +96,7 @@ class LoadRequest:
         input_names: the user's names for the inputs, in order; empty keeps the model's own.
         output_names: the user's names for the outputs, in order; empty keeps the model's own.
         dynamic: the dimensions to keep dynamic: ``("batch",)`` or nothing.
+        columns: ``named`` for an input a column, ``matrix`` for one input of all; ``None`` leaves it to the model.
     """
 
     model: str
@@ -108,3 +109,4 @@ class LoadRequest:
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     dynamic: tuple[str, ...] = ()
+    columns: str | None = None

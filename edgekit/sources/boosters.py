@@ -14,7 +14,7 @@ from edgekit.signature import Array, Signature, TensorSpec, dtype_name
 from edgekit.sources.base import LoadRequest, Provenance
 from edgekit.sources.classical import ClassicalSource, check_request, codes_of_labels, plain
 from edgekit.sources.inputs import renamed
-from edgekit.sources.sklearn_columns import MATRIX, Column, Layout
+from edgekit.sources.layout import MATRIX, Column, Layout, asked_kind
 from edgekit.sources.sklearn_samples import rows_at_splits
 
 # Rows of the trial run that tells the outputs' shapes.
@@ -49,7 +49,7 @@ class BoostedSource(ClassicalSource):
 
     Attributes:
         estimator: the library's own object, as the rules of :mod:`edgekit.classical` take it.
-        layout: how the model takes its rows: always a matrix.
+        layout: how the model takes its rows; itself it takes a matrix.
         outputs: by output name in the signature, the output's kind: ``label``, ``probabilities`` or ``prediction``.
     """
 
@@ -60,20 +60,22 @@ class BoostedSource(ClassicalSource):
         self.provenance = provenance
         self.notes = (*model.notes, *_category_notes(model.categories))
         names = model.names or tuple(f"x{index}" for index in range(model.features))
-        self.layout = Layout("matrix", tuple(Column(name, "float32", 0.0) for name in names), bool(model.names))
-        (self._input,) = renamed((MATRIX,), request.input_names, "input")
+        columns = tuple(Column(name, "float32", 0.0) for name in names)
+        self.layout = Layout(asked_kind(request) or "matrix", columns, bool(model.names), own="matrix")
+        own = self.layout.inputs
+        self.input_of = dict(zip(own, renamed(own, request.input_names, "input"), strict=True))
         kinds = tuple(model.answers)
         self.outputs = dict(zip(renamed(kinds, request.output_names, "output"), kinds, strict=True))
-        self.columns = {self._input: model.names} if model.names else {}
+        self.columns = self.layout.column_names(self.input_of)
         self._answers = model.answers
         self._splits = model.splits
-        spec = TensorSpec(self._input, "float32", (None, model.features))
-        check_request((spec,), request)
-        trial = self.predict({self._input: np.zeros((_ROWS, model.features), np.float32)})
+        inputs = self.layout.specs(self.input_of)
+        self.rows = check_request(inputs, request)
+        trial = self.predict(self._named(np.zeros((_ROWS, model.features), np.float32)))
         _require_one_label(type(model.native).__name__, {self.outputs[name]: array for name, array in trial.items()})
         self.codes = codes_of_labels(model.native, self.outputs)
         outputs = tuple(TensorSpec(name, dtype_name(a), (None, *a.shape[1:])) for name, a in trial.items())
-        self.signature = Signature((spec,), outputs)
+        self.signature = Signature(inputs, outputs)
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The model's own answers to the rows, in float32 as they are given.
@@ -81,7 +83,8 @@ class BoostedSource(ClassicalSource):
         Raises:
             ExecutionError: the library refused the values.
         """
-        rows = np.ascontiguousarray(inputs[self._input])
+        own = self.layout.to_own({own: inputs[name] for own, name in self.input_of.items()})
+        rows = np.ascontiguousarray(own[MATRIX])
         try:
             with warnings.catch_warnings():
                 # The columns' order is the signature's, and a warning on each row would say no more.
@@ -96,12 +99,16 @@ class BoostedSource(ClassicalSource):
         splits = {column: np.unique(values) for column, values in self._splits().items()}
         if not splits:
             return None
-        named = {self._input: rows_at_splits(self.layout.columns, splits, seed)}
+        named = self._named(rows_at_splits(self.layout.columns, splits, seed))
         try:
             self.predict(named)
         except ExecutionError:  # such as a number that is no category
             return None
         return named
+
+    def _named(self, rows: Array) -> dict[str, Array]:
+        """A matrix as the inputs of the signature."""
+        return {self.input_of[own]: array for own, array in self.layout.from_own({MATRIX: rows}).items()}
 
 
 def first_line(error: BaseException) -> str:

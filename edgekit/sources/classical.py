@@ -10,7 +10,7 @@ import numpy as np
 from edgekit.errors import InputError
 from edgekit.signature import Array, TensorSpec
 from edgekit.sources.base import LoadRequest, Source
-from edgekit.sources.sklearn_columns import Layout
+from edgekit.sources.layout import Layout
 
 
 class ClassicalSource(Source):
@@ -19,17 +19,21 @@ class ClassicalSource(Source):
     Attributes:
         estimator: what the rules are given.
         layout: how the model takes its rows.
+        input_of: the inputs' names in the signature by the model's own.
         outputs: by output name in the signature, the output's kind: ``label``, ``probabilities``, ``scores``,
             ``prediction``, ``transformed`` or ``distances``.
+        rows: how many rows a call files of a fixed shape take.
     """
 
+    rows: int = 1
     estimator: Any
     layout: Layout
+    input_of: Mapping[str, str]
     outputs: Mapping[str, str]
 
 
-def check_request(inputs: Sequence[TensorSpec], request: LoadRequest) -> None:
-    """Refuse names, shapes and dtypes that are not the model's.
+def check_request(inputs: Sequence[TensorSpec], request: LoadRequest) -> int:
+    """Refuse names, shapes and dtypes that are not the model's; how many rows a call are asked for, 1 if not said.
 
     Raises:
         InputError: says what the model takes.
@@ -39,14 +43,17 @@ def check_request(inputs: Sequence[TensorSpec], request: LoadRequest) -> None:
         if name not in specs:
             takes = ", ".join(specs)
             raise InputError(f"input {name!r}", f"the model takes {takes}", "use those names (or --input-name)")
+    rows = {shape[0] for shape in request.shapes.values() if shape} - {None}
     for name, shape in request.shapes.items():
-        if tuple(shape) != specs[name].shape:
+        if tuple(shape[1:]) != specs[name].shape[1:] or not shape or len(rows) > 1:
             text = ",".join("N" if size is None else str(size) for size in shape)
             why = f"the model takes {specs[name]}, any number of rows"
-            raise InputError(f"--input-shape {name}={text}", why, "leave it off")
+            todo = "leave it off, or give the rows that a TFLite or Core ML file takes a call and the shape as it is"
+            raise InputError(f"--input-shape {name}={text}", why, todo)
     for name, dtype in request.dtypes.items():
         if dtype != specs[name].dtype:
             raise InputError(f"dtype {dtype} for input {name!r}", f"the model takes {specs[name]}", "leave it off")
+    return next((size for size in rows if size is not None), 1)
 
 
 def plain(value: Any) -> Array:

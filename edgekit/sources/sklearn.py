@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import ExecutionError, InputError, missing
-from edgekit.signature import Array, Shape, Signature, TensorSpec, dtype_name
+from edgekit.signature import Array, Signature, TensorSpec, dtype_name
 from edgekit.sources.base import LoadRequest, Provenance, Source
 from edgekit.sources.classical import ClassicalSource, check_request, codes_of_labels, plain
 from edgekit.sources.inputs import renamed
+from edgekit.sources.layout import MATRIX
 from edgekit.sources.provenance import file_provenance
-from edgekit.sources.sklearn_columns import MATRIX, Layout, final_of, inputs_of, layout_of, parts
+from edgekit.sources.sklearn_columns import final_of, inputs_of, layout_of, parts
 from edgekit.sources.sklearn_files import read_estimator
 from edgekit.sources.sklearn_samples import samples_of, with_missing
 
@@ -75,7 +76,7 @@ class SklearnSource(ClassicalSource):
         self.layout = layout_of(native, request)
         self.estimator = native.best_estimator_ if hasattr(native, "best_estimator_") else native
         kinds = _kinds(native)
-        own = tuple(column.name for column in self.layout.columns) if self.layout.kind == "table" else (MATRIX,)
+        own = self.layout.inputs
         self.input_of = dict(zip(own, renamed(own, request.input_names, "input"), strict=True))
         self.outputs = dict(zip(renamed(kinds, request.output_names, "output"), kinds, strict=True))
         # scikit-learn computes in float64, but k-means fitted on float32 takes nothing else.
@@ -83,7 +84,7 @@ class SklearnSource(ClassicalSource):
             getattr(getattr(part, "cluster_centers_", None), "dtype", None) == np.float32 for _, part in parts(native)
         )
         self._dtype = np.float32 if single else np.float64
-        self.columns = _columns(self.layout, self.input_of)
+        self.columns = self.layout.column_names(self.input_of)
         self.codes = self._codes()
         self.signature = self._signature(request)
 
@@ -93,7 +94,7 @@ class SklearnSource(ClassicalSource):
         Raises:
             ExecutionError: the estimator refused the values.
         """
-        given = self._given({own: inputs[name] for own, name in self.input_of.items()})
+        given = self._given(self.layout.to_own({own: inputs[name] for own, name in self.input_of.items()}))
         try:
             with warnings.catch_warnings():
                 # The columns' order is the signature's, and a warning on each row would say no more.
@@ -111,11 +112,11 @@ class SklearnSource(ClassicalSource):
         if rows is None:
             return None
         candidates = [rows]
-        if self.accepts_nan and self.layout.kind == "matrix" and rows[MATRIX].dtype == np.float32:
+        if self.accepts_nan and self.layout.own == "matrix" and rows[MATRIX].dtype == np.float32:
             # A step that takes missing values may hand them to one that does not.
             candidates = [{MATRIX: with_missing(rows[MATRIX])}, rows]
         for candidate in candidates:
-            named = {self.input_of[own]: array for own, array in candidate.items()}
+            named = {self.input_of[own]: array for own, array in self.layout.from_own(candidate).items()}
             try:
                 self.predict(named)
             except ExecutionError:
@@ -129,18 +130,14 @@ class SklearnSource(ClassicalSource):
         return [path for path, part in parts(self.native) if path and type(part).__name__ == wanted]
 
     def _codes(self) -> dict[str, tuple[str, ...]]:
-        table = self.layout.kind == "table"
-        texts = {
-            self.input_of[column.name if table else MATRIX]: column.texts
-            for column in self.layout.columns
-            if column.texts
-        }
+        own = self.layout.inputs
+        texts = {self.input_of[name]: texts for name, texts in zip(own, self.layout.texts, strict=False) if texts}
         return texts | codes_of_labels(self.estimator, self.outputs)
 
-    def _given(self, inputs: Mapping[str, Array]) -> Any:
-        """The inputs as the estimator was fitted: a matrix, a list of texts, or a table."""
-        wide = {name: array.astype(self._dtype) if array.dtype.kind == "f" else array for name, array in inputs.items()}
-        if self.layout.kind != "table":
+    def _given(self, rows: Mapping[str, Array]) -> Any:
+        """The rows as the estimator was fitted: a matrix, a list of texts, or a table."""
+        wide = {name: array.astype(self._dtype) if array.dtype.kind == "f" else array for name, array in rows.items()}
+        if self.layout.own != "table":
             return wide[MATRIX]
         flat = {column.name: wide[column.name][:, 0] for column in self.layout.columns}
         if not self.layout.named:
@@ -152,13 +149,8 @@ class SklearnSource(ClassicalSource):
         return pd.DataFrame(flat)
 
     def _signature(self, request: LoadRequest) -> Signature:
-        shapes: dict[str, Shape] = {"matrix": (None, len(self.layout.columns)), "texts": (None,), "table": (None, 1)}
-        shape = shapes[self.layout.kind]
-        dtypes = {MATRIX: self.layout.columns[0].dtype} if self.layout.kind != "table" else {
-            column.name: column.dtype for column in self.layout.columns
-        }  # fmt: skip
-        inputs = tuple(TensorSpec(name, dtypes[own], shape) for own, name in self.input_of.items())
-        check_request(inputs, request)
+        inputs = self.layout.specs(self.input_of)
+        self.rows = check_request(inputs, request)
         answers = self._trial(request)
         if any(kind == "label" and answers[name].ndim != 1 for name, kind in self.outputs.items()):
             raise _several_labels(self.native)
@@ -184,7 +176,7 @@ class SklearnSource(ClassicalSource):
         if set(example) == set(known):
             taken = {name: np.asarray(example[name])[:_ROWS] for name in known}
             if all(taken[name].shape == known[name].shape for name in known):
-                known = {name: array.astype(known[name].dtype) for name, array in taken.items()}
+                known = {name: _as_column(name, array, known[name].dtype) for name, array in taken.items()}
         try:
             return self.predict(known)
         except ExecutionError as error:
@@ -261,16 +253,18 @@ def _several_labels(native: Any) -> InputError:
     return InputError(asked, "it answers several labels a row", "fit one classifier a label")
 
 
+def _as_column(name: str, array: Array, dtype: Any) -> Array:
+    try:
+        return array.astype(dtype)
+    except ValueError as error:
+        why = "they are text, and no step of the model knows which texts the column may hold"
+        todo = "encode it in the model: a OneHotEncoder or OrdinalEncoder that was fitted on it"
+        raise InputError(f"samples for input {name!r}", why, todo) from error
+
+
 def _rows(value: Array, kind: str, count: int) -> Array:
     """One row of a transformer's answer as a row: SparsePCA gives a single one without its first dimension."""
     return value.reshape(count, -1) if kind == "transformed" and value.ndim == 1 else value
-
-
-def _columns(layout: Layout, input_of: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    names = tuple(column.name for column in layout.columns)
-    if layout.kind == "table":
-        return {input_of[name]: (name,) for name in names}
-    return {input_of[MATRIX]: names} if layout.named else {}
 
 
 def _line(error: BaseException) -> str:

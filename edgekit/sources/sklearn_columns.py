@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,40 +11,7 @@ import numpy as np
 from edgekit.errors import InputError
 from edgekit.signature import Array, dtype_name
 from edgekit.sources.base import LoadRequest
-
-MATRIX = "X"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column.
-
-    Attributes:
-        name: its name.
-        dtype: its dtype.
-        value: a value that the model knows.
-        texts: of text, all values that the model knows, in a fixed order.
-    """
-
-    name: str
-    dtype: str
-    value: Any
-    texts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a model takes its rows.
-
-    Attributes:
-        kind: ``matrix`` (one input of rank 2), ``texts`` (one input of rank 1), or ``table`` (one input a column).
-        columns: in the model's order; of a table, those that it uses.
-        named: whether the columns' names are the model's own (it was fitted on a DataFrame).
-    """
-
-    kind: str
-    columns: tuple[Column, ...]
-    named: bool
+from edgekit.sources.layout import MATRIX, Column, Layout, asked_kind, rows_of
 
 
 def parts(estimator: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -100,37 +67,36 @@ def layout_of(estimator: Any, request: LoadRequest) -> Layout:
     """How a fitted estimator takes its rows.
 
     Raises:
-        InputError: it does not tell how many features it takes, or a column mixes text with numbers.
+        InputError: it does not tell how many features it takes, a column mixes text with numbers, or ``--columns`` asks
+            for what it cannot take.
     """
     first = _first_of(estimator)
     if _is_vectorizer(first):
-        return Layout("texts", (Column(MATRIX, "string", "text"),), named=False)
+        if request.columns:
+            why = f"a {type(first).__name__} takes texts, not columns"
+            raise InputError(f"--columns {request.columns}", why, "leave it off")
+        return Layout("texts", (Column(MATRIX, "string", "text"),), named=False, own="texts")
     names, named = _feature_names(estimator, first, request)
     known = _known(first, names)
     by_name = hasattr(first, "transformers_") and _selects_by_name(first)
     dtypes = {known[name].dtype if name in known else "float32" for name in names}
     columns = tuple(known.get(name) or _unknown(name, request, table=by_name or len(dtypes) > 1) for name in names)
-    matrix = not by_name and len({column.dtype for column in columns}) == 1
+    own = "table" if by_name or len({column.dtype for column in columns}) > 1 else "matrix"
     if any(column.dtype == "string" for column in columns):
-        columns = _with_texts(estimator, columns, together=matrix)
-    if matrix:
-        return Layout("matrix", columns, named)
+        columns = _with_texts(estimator, columns)
     if by_name:
         used = {name for _, part, chosen in first.transformers_ if part != "drop" for name in _chosen(chosen, names)}
         columns = tuple(column for column in columns if column.name in used)
-    return Layout("table", columns, named)
+    return Layout(asked_kind(request) or own, columns, named, own)
 
 
-def _with_texts(estimator: Any, columns: tuple[Column, ...], *, together: bool) -> tuple[Column, ...]:
-    """The columns with the texts that the model knows; one input's columns have one table together."""
+def _with_texts(estimator: Any, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns with the texts that the model knows of each."""
     from edgekit.classical.texts import texts_of
 
-    found = texts_of(estimator, len(columns))
-    if together:
-        found = (tuple(dict.fromkeys(text for texts in found for text in texts)),) * len(columns)
     return tuple(
         replace(column, texts=texts) if column.dtype == "string" else column
-        for column, texts in zip(columns, found, strict=True)
+        for column, texts in zip(columns, texts_of(estimator, len(columns)), strict=True)
     )
 
 
@@ -276,7 +242,4 @@ def values_of(column: Column, rows: int) -> Array:
 
 def inputs_of(layout: Layout, rows: int) -> Mapping[str, Array]:
     """Inputs, by the model's own names, that the model can answer."""
-    if layout.kind == "table":
-        return {column.name: values_of(column, rows)[:, None] for column in layout.columns}
-    values = [values_of(column, rows) for column in layout.columns]
-    return {MATRIX: values[0] if layout.kind == "texts" else np.stack(values, axis=1)}
+    return layout.from_own(rows_of(layout, [values_of(column, rows) for column in layout.columns]))

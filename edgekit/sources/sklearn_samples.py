@@ -7,14 +7,13 @@ thresholds of trees, the means and ranges of scalers, the categories of encoders
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from edgekit.classical.texts import texts_of
 from edgekit.signature import Array
-from edgekit.sources.sklearn_columns import MATRIX, Column, Layout, parts
+from edgekit.sources.layout import MATRIX, Column, Layout, rows_of
+from edgekit.sources.sklearn_columns import parts
 
 # Attributes that hold rows (or row-shaped numbers) of the space in which an estimator takes its rows.
 _ROWS = (
@@ -44,26 +43,22 @@ _PROBES, _PLAIN = 24, 64
 
 
 def samples_of(estimator: Any, layout: Layout, seed: int) -> dict[str, Array] | None:
-    """Rows by the model's own input names; ``None`` where the model tells nothing of its columns.
+    """Rows as the model itself takes them (``layout.own``); ``None`` where it tells nothing of its columns.
 
     Numbers are drawn around what the model knows of each column; each of up to 24 thresholds a column is then probed
     with the float32 at it and its neighbours on either side. Texts are drawn from the model's categories.
     """
-    if layout.kind == "texts":
+    if layout.own == "texts":
         return None
     rng = np.random.default_rng(seed)
-    known = _known(estimator, len(layout.columns)) if layout.kind == "matrix" else {}
-    texts = any(column.texts for column in layout.columns)
-    if not known and not texts:
+    known = _known(estimator, len(layout.columns)) if layout.own == "matrix" else {}
+    if not known and not any(column.texts for column in layout.columns):
         return None
-    if layout.kind == "matrix" and texts:
-        # Codes are the matrix's, but a column's encoder knows its own texts only.
-        own = zip(layout.columns, texts_of(estimator, len(layout.columns)), strict=True)
-        layout = replace(layout, columns=tuple(replace(column, texts=found) for column, found in own))
-    columns = [_drawn(column, known.get(index), rng) for index, column in enumerate(layout.columns)]
-    if layout.kind == "matrix":
-        return {MATRIX: _probed(np.stack(columns, axis=1), _thresholds(estimator), rng)}
-    return {column.name: values[:, None] for column, values in zip(layout.columns, columns, strict=True)}
+    drawn = [_drawn(column, known.get(index), rng) for index, column in enumerate(layout.columns)]
+    rows = rows_of(layout, drawn)
+    if layout.own == "matrix":
+        rows[MATRIX] = _probed(rows[MATRIX], _thresholds(estimator), rng)
+    return rows
 
 
 def rows_at_splits(columns: Sequence[Column], splits: Mapping[int, Array], seed: int) -> Array:

@@ -291,7 +291,7 @@ def test_shapes_that_only_the_user_knows():
     ("given", "said"),
     [
         ({"shapes": {"X": (None, 5)}}, "--input-shape X=N,5: the model takes X: float32[N, 4]"),
-        ({"shapes": {"X": (1, 4)}}, "any number of rows"),
+        ({"shapes": {"X": (16, 4, 1)}}, "any number of rows"),
         ({"dtypes": {"X": "int64"}}, "dtype int64 for input 'X'"),
         ({"shapes": {"Y": (None, 4)}}, "input 'Y': the model takes X"),
         ({"input_names": ("a", "b")}, "the model has 1 inputs"),
