@@ -61,11 +61,9 @@ class Columns:
             column[node] = self.sets[int(tree.feature[node])][members, _left(tree, node)]
         return column
 
-    def raw(self, column: Array) -> Array:
-        """Numbers of columns as they stand in :meth:`features_and_sets`."""
-        if not self.twice:
-            return column
-        return np.where(column >= self.features, column - self.features, column)
+    def second(self, column: Array) -> Array:
+        """Whether columns are of the second copy of the features."""
+        return (column >= self.features) & (column < 2 * self.features) & self.twice
 
     def constants(self) -> dict[str, Any]:
         """For each feature of categories, a table: its category's number → 0 in each of its sets, else 1."""
@@ -90,11 +88,15 @@ class Columns:
             parts = [torch.where(missing, LARGEST, bounded), torch.where(missing, -LARGEST, bounded)]
         return torch.cat([*parts, *self._memberships(model, x), torch.full_like(x[:, :1], LARGEST)], dim=1)
 
-    def features_and_sets(self, model: Any, x: Any) -> Any:
-        """The features as they are, behind them the memberships, shape [n, columns]."""
-        if not self.sets:
+    def signed(self, model: Any, x: Any) -> Any:
+        """The columns but the constant one, with NaN as it is: the second copy of the features is their negative.
+
+        NaN is above no threshold. What is asked of a feature's negative the other way round sends NaN the other way.
+        """
+        if not self.sets and not self.twice:
             return x
-        return torch.cat([x[:, : self.features], *self._memberships(model, x)], dim=1)
+        features = x[:, : self.features]
+        return torch.cat([features, *([-features] if self.twice else []), *self._memberships(model, x)], dim=1)
 
     def _memberships(self, model: Any, x: Any) -> list[Any]:
         found = []

@@ -81,7 +81,7 @@ def _leaf_values(model: Any, x: Any) -> tuple[Any, int]:
 
 
 def _by_operator(model: Any, x: Any, targets: Array) -> Any:
-    return operator.summed(model.tables, model.ensemble.columns.features_and_sets(model, x), targets)
+    return operator.summed(model.tables, model.ensemble.columns.signed(model, x), targets)
 
 
 def _sum(model: Any, x: Any) -> Answers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,15 +98,26 @@ def averaged(estimator: Any, trees: list[Tree], count: int, context: Context) ->
 
     The sums of shares are compared, undivided: of trees that are grown out they are whole, and ties stay ties.
     """
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None and len(classes) == 2:
+        second = [replace(tree, value=tree.value[:, 1:]) for tree in trees]
+        return fitted(_voted_on, classes=classes, trees=forest(second, context.before), count=float(count))
     parts = {"trees": forest(trees, context.before), "count": float(count)}
-    if hasattr(estimator, "classes_"):
-        return fitted(_voted, classes=estimator.classes_, **parts)
+    if classes is not None:
+        return fitted(_voted, classes=classes, **parts)
     return fitted(_averaged, single=trees[0].value.shape[1] == 1, **parts)
 
 
 def _voted(model: Any, x: Any) -> Answers:
     votes = summed(model.trees, x)
     return {"label": torch.argmax(votes, dim=1), "probabilities": votes / model.count}
+
+
+def _voted_on(model: Any, x: Any) -> Answers:
+    """Of two classes: the second one's votes tell the first one's."""
+    votes = summed(model.trees, x)
+    label = (votes[:, 0] * 2 > model.count).to(torch.int64)
+    return {"label": label, "probabilities": torch.cat([model.count - votes, votes], dim=1) / model.count}
 
 
 def _averaged(model: Any, x: Any) -> Answers:

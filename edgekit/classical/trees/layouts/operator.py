@@ -33,7 +33,7 @@ def summed(tables: Any, rows: Any, targets: Array) -> Any:
 
     Args:
         tables: with the constants.
-        rows: the rows' features and memberships, shape [n, columns].
+        rows: the rows' columns by :meth:`edgekit.classical.trees.columns.Columns.signed`.
         targets: int [trees, outputs]: the target that each output of each tree adds to.
     """
     return tables.operator(rows, tables.number, targets.reshape(-1).tolist())
@@ -57,8 +57,11 @@ def _shape(rows: Any, number: int, targets: Sequence[int]) -> Any:  # noqa: ARG0
 
 def _walked(rows: Any, number: int, targets: Sequence[int]) -> Any:
     ensemble = _KNOWN[number]
-    tables = fitted(None, **traversal.constants(ensemble), **ensemble.columns.constants())
-    values = traversal.leaf_values(tables, ensemble.columns.given(tables, rows)).reshape(len(rows), -1)
+    columns = ensemble.columns
+    tables = fitted(None, **traversal.constants(ensemble), **columns.constants())
+    # Memberships need the features alone.
+    given = columns.given(tables, rows[:, : columns.features])
+    values = traversal.leaf_values(tables, given).reshape(len(rows), -1)
     sums = rows.new_zeros((len(rows), max(targets) + 1))
     return sums.index_add(1, torch.tensor(targets, dtype=torch.int64), values)
 
@@ -102,19 +105,19 @@ def _tree(ensemble: Ensemble, index: int) -> dict[str, Array]:
     place = np.zeros(len(tree.feature), np.int64)
     place[order] = np.arange(len(order))
     splits = tree.feature >= 0
-    # The operator sends NaN left by itself: it needs no second copy of the features.
-    column = columns.raw(ensemble.column[index])
-    left = np.zeros(len(splits), bool) if tree.missing_left is None else np.asarray(tree.missing_left, bool)
-    category = np.zeros(len(splits), bool)
-    category[list(tree.categories)] = True
+    column, threshold = ensemble.column[index], ensemble.threshold[index]
+    # Where NaN goes left: x > t is -x <= -(the next number after t), and its sides are changed. The operator could be
+    # told of NaN instead, but then asks at every node.
+    turned = columns.second(column)
+    threshold = np.where(turned, -np.nextafter(threshold.astype(np.float32), np.float32(np.inf)), threshold)
+    yes, no = np.where(turned, [tree.right, tree.left], [tree.left, tree.right])
     return {
         "nodes_treeids": np.full(len(order), index),
         "nodes_nodeids": np.arange(len(order)),
         "nodes_featureids": np.where(splits, column, 0)[order],
-        "nodes_values": ensemble.threshold[index][order],
-        "nodes_truenodeids": np.where(splits, place[tree.left], 0)[order],
-        "nodes_falsenodeids": np.where(splits, place[tree.right], 0)[order],
-        "nodes_missing_value_tracks_true": (left & splits & ~category)[order].astype(np.int64),
+        "nodes_values": threshold[order],
+        "nodes_truenodeids": np.where(splits, place[yes], 0)[order],
+        "nodes_falsenodeids": np.where(splits, place[no], 0)[order],
         "leaf": ~splits[order],
         "slot": ensemble.slot[index][order],
     }
