@@ -104,9 +104,9 @@ def _candidates(module: Any, rows: int) -> list[_Layout]:
         return [_Layout("traversal"), _Layout("lookup", {"top": 1, "by": "nodes"})]
     deepest = max(tree.depth() for ensemble in ensembles for tree in ensemble.trees)
     tops = sorted({min(top, max(deepest, 1)) for top in (3, 4, 5)})
-    costs = {top: sum(lookup.cheapest(ensemble, top)[0] for ensemble in ensembles) for top in tops}
+    costs = {top: sum(lookup.cheapest(ensemble, top, rows)[0] for ensemble in ensembles) for top in tops}
     worth = [top for top in sorted(tops, key=costs.__getitem__) if costs[top] <= _WORTH * min(costs.values())]
-    layouts = [_Layout("lookup", {"top": top}) for top in worth[: _MOST_MEASURED - 1]]
+    layouts = [_Layout("lookup", {"top": top, "rows": rows}) for top in worth[: _MOST_MEASURED - 1]]
     if all(len(tree.feature) // 2 <= _SMALL for ensemble in ensembles for tree in ensemble.trees):
         layouts.append(_Layout("gemm"))
     return layouts

@@ -82,6 +82,15 @@ class Ensemble:
         slots[leaves] = of_leaves.reshape(-1)
         self.slot = np.split(slots, np.cumsum([len(one) for one in rows])[:-1])
 
+    def comparisons(self) -> int:
+        """How many distinct comparisons the nodes make."""
+        splits = [tree.feature >= 0 for tree in self.trees]
+        column, threshold = (
+            np.concatenate([one[split] for one, split in zip(values, splits, strict=True)])
+            for values in (self.column, self.bounded)
+        )
+        return len(np.unique(np.stack([column, threshold], axis=1), axis=0))
+
 
 def _thresholds(tree: Tree, before: Sequence[Any], *, wide: bool) -> Array:
     splits = tree.feature >= 0

@@ -21,28 +21,31 @@ TREES = 0
 _CUT = 0.15
 # Nanoseconds in LiteRT on x86-64, a number in a batch: to look up, to compare and choose, to compare.
 _LOOK, _CHOOSE, _COMPARE = 5.4, 1.1, 0.6
+# As many numbers as a processor's cache may hold: look-ups in more are slower than comparisons at each node.
+_CACHED = 500_000
 
 
-def cheapest(ensemble: Ensemble, top: int) -> tuple[float, str]:
-    """The estimated nanoseconds a row of a batch, and by what the levels below ``top`` are best compared."""
+def cheapest(ensemble: Ensemble, top: int, rows: int = 1) -> tuple[float, str]:
+    """The estimated nanoseconds a row of a batch of ``rows``, and by what the levels below ``top`` are best compared."""
     visits = sum(max(tree.depth() - top, 0) for tree in ensemble.trees)
     first = ((1 << top) - 1) * len(ensemble.trees) * _CHOOSE
-    nodes = sum(len(tree.feature) for tree in ensemble.trees) // 2 if visits else 0
-    ways = {"pairs": visits * 3 * _LOOK + nodes * _COMPARE, "nodes": visits * (4 * _LOOK + _COMPARE)}
-    by = min(ways, key=ways.__getitem__)
+    pairs = ensemble.comparisons() if visits else 0
+    ways = {"pairs": visits * 3 * _LOOK + pairs * _COMPARE, "nodes": visits * (4 * _LOOK + _COMPARE)}
+    by = min(ways, key=ways.__getitem__) if pairs * rows <= _CACHED else "nodes"
     return first + ways[by], by
 
 
-def constants(ensemble: Ensemble, *, top: int, by: str = "") -> dict[str, Any]:
+def constants(ensemble: Ensemble, *, top: int, by: str = "", rows: int = 1) -> dict[str, Any]:
     """The tables.
 
     Args:
         ensemble: the trees.
         top: the number of levels, at least 1, that are compared whole.
         by: ``pairs`` (all distinct comparisons beforehand, looked up below) or ``nodes`` (each where it is met); empty:
-            the cheaper one.
+            the cheaper one for batches of ``rows``.
+        rows: how many rows come at once.
     """
-    by = by or cheapest(ensemble, top)[1]
+    by = by or cheapest(ensemble, top, rows)[1]
     depths = np.array([tree.depth() for tree in ensemble.trees])
     # The deepest first: those that have ended are left out of the deeper levels.
     order = np.argsort(-depths, kind="stable")
