@@ -16,6 +16,7 @@ from edgekit.verify.tolerance import Tolerance
 if TYPE_CHECKING:
     from edgekit.sources.sklearn import SklearnSource
 
+_ASCII = "the file splits texts itself, as ASCII: text beyond ASCII may be split otherwise than in the original"
 _TOLERANCE = Tolerance(sqnr_db=90, label_agreement=1.0)
 
 
@@ -31,8 +32,9 @@ _TOLERANCE = Tolerance(sqnr_db=90, label_agreement=1.0)
         "several labels a row",
         "FunctionTransformer of Python's own functions",
         "NMF, dictionary learning by lasso or lars",
-        "text: words and letter case beyond ASCII, other token patterns",
-        "trees behind a projection (PCA): rounding can turn a row at a split",
+        "text vectorizers that call Python's own functions",
+        "text beyond ASCII where the file splits it itself (the verdict says whether)",
+        "trees behind a projection (PCA) or tf-idf: rounding can turn a row at a split",
     ),
 )
 def sklearn_to_onnx(source: SklearnSource, options: ConvertOptions, output: Path) -> None:
@@ -44,6 +46,8 @@ def sklearn_to_onnx(source: SklearnSource, options: ConvertOptions, output: Path
     except ConversionError as error:
         refusal, departs = error, error.why
     if not departs:
+        if source.terms:
+            options.notes.append(_ASCII)
         return
     try:
         convert_on_torch(source, dataclasses.replace(options, dynamic_batch=True), "onnx", output)
@@ -61,7 +65,9 @@ def _departure(source: SklearnSource, options: ConvertOptions, output: Path) -> 
     from edgekit.runtime.loading import executable, open_engine
     from edgekit.verify.compare import compare
 
-    runs = [run for run in (options.example, source.own_samples(seed=0)) if run]
+    # Numbers are probed by the model's own; which texts a file splits otherwise only texts tell.
+    examples = options.samples if source.terms and options.samples else options.example
+    runs = [run for run in (examples, source.own_samples(seed=0)) if run]
     if executable("onnx") or not runs:
         return ""
     wanted, found = [], []

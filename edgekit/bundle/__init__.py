@@ -1,9 +1,10 @@
 """The ``.edge`` bundle: model files with their manifest, recorded samples, digests and signature."""
 
+from edgekit.bundle.binding import Binding
 from edgekit.bundle.bundle import Bundle
 from edgekit.bundle.digest import FileDigest, ModelDigest, measure
 from edgekit.bundle.golden import write_golden
-from edgekit.bundle.manifest import Artifact, Binding, Manifest, utc_now
+from edgekit.bundle.manifest import Artifact, Manifest, utc_now
 from edgekit.bundle.write import check_output, write_bundle
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
@@ -12,8 +12,10 @@ from typing import Any
 
 from edgekit.bundle import strict
 from edgekit.bundle.archive import REPAIR, unsafe_names
+from edgekit.bundle.binding import Binding
 from edgekit.bundle.digest import FileDigest, tree_digest
 from edgekit.errors import BundleError, InputError
+from edgekit.preprocessing.terms import Vectorizer
 from edgekit.signature import Signature
 from edgekit.verify.verdict import Verdict
 
@@ -21,54 +23,6 @@ from edgekit.verify.verdict import Verdict
 SCHEMA = 1
 
 MANIFEST, MANIFEST_DIGEST, GOLDEN = "manifest.json", "manifest.sha256", "golden.npz"
-
-
-@dataclass(frozen=True)
-class Binding:
-    """How one input or output of a model file stands for the bundle's.
-
-    Attributes:
-        name: the bundle's name.
-        native: the model file's name.
-        transpose: for an input, what turns the bundle's array into the file's (``numpy.transpose``'s axes); for an
-            output, what turns the file's array into the bundle's; ``None`` where nothing is turned.
-        dtype: the model file's dtype; values are cast between it and the bundle's.
-        codes: of text in a format that holds none, the texts that the file's integers stand for, in order; empty
-            elsewhere. A text that is not among them is -1.
-    """
-
-    name: str
-    native: str
-    transpose: tuple[int, ...] | None
-    dtype: str
-    codes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """``{"name", "native", "transpose", "dtype", "codes"}``."""
-        turned = None if self.transpose is None else list(self.transpose)
-        return {
-            **{name: getattr(self, name) for name in ("name", "native", "dtype")},
-            "transpose": turned,
-            "codes": list(self.codes),
-        }
-
-    @staticmethod
-    def from_json(data: Mapping[str, Any]) -> Binding:
-        """The binding that :meth:`to_json` wrote."""
-        strict.take(
-            "binding",
-            data,
-            name=strict.TEXT,
-            native=strict.TEXT,
-            transpose=(list, type(None)),
-            dtype=strict.TEXT,
-            codes=(list,),
-        )
-        axes = None if data["transpose"] is None else tuple(data["transpose"])
-        if any(type(axis) is not int for axis in axes or ()):
-            raise strict.malformed(f"transpose of {data['name']!r} is {data['transpose']}")
-        codes = strict.texts(f"codes of {data['name']!r}", data["codes"])
-        return Binding(**{**data, "transpose": axes, "codes": codes})
 
 
 @dataclass(frozen=True)
@@ -121,13 +75,14 @@ class Artifact:
         if problem := unsafe_names([self.file]) or unsafe_names(self.members):
             raise self._wrong(problem)
         for bindings, specs in ((self.inputs, self.signature.inputs), (self.outputs, self.signature.outputs)):
-            dtypes, ranks = {spec.name: spec.dtype for spec in specs}, {spec.name: len(spec.shape) for spec in specs}
-            if sorted(binding.native for binding in bindings) != sorted(dtypes):
+            native = {spec.name: spec for spec in specs}
+            if sorted(binding.native for binding in bindings) != sorted(native):
                 raise self._wrong("its bindings are not those of its signature")
             for one in bindings:
-                turns = one.transpose is not None and sorted(one.transpose) != list(range(ranks[one.native]))
-                if turns or one.dtype != dtypes[one.native]:
+                if one.misfit(native[one.native]):
                     raise self._wrong(f"the binding of {one.name!r} does not fit the file's {one.native!r}")
+        if any(one.vectorizers for one in self.outputs):
+            raise self._wrong("an output has vectorizers")
         if (self.verdict.passed is None) != (self.verdict.executed_by is None):
             raise self._wrong("its verdict and who executed it contradict each other")
 
@@ -147,23 +102,23 @@ class Artifact:
     def _wrong(self, why: str) -> InputError:
         return InputError(f"artifact {self.target}/{self.scheme}", why, REPAIR)
 
-    def to_json(self) -> dict[str, Any]:
-        """The artifact's row in a manifest."""
+    def to_json(self, known: Sequence[Vectorizer] = ()) -> dict[str, Any]:
+        """The artifact's row in a manifest; ``known``: see :meth:`Binding.to_json`."""
         return {
             **{name: getattr(self, name) for name in ("target", "scheme", "file", "bytes", "sha256")},
             "convert_seconds": self.convert_seconds,
             "call_ms": self.call_ms,
             "verdict": self.verdict.to_json(),
             "signature": self.signature.to_json(),
-            "inputs": [binding.to_json() for binding in self.inputs],
-            "outputs": [binding.to_json() for binding in self.outputs],
+            "inputs": [binding.to_json(known) for binding in self.inputs],
+            "outputs": [binding.to_json(known) for binding in self.outputs],
             "files": {path: digest.to_json() for path, digest in self.files.items()},
             "runtimes": dict(self.runtimes),
             "versions": dict(self.versions),
         }
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> Artifact:
+    def from_json(data: Mapping[str, Any], known: Sequence[Vectorizer] = ()) -> Artifact:
         """The artifact that :meth:`to_json` wrote."""
         strict.take(
             "artifact", data, target=strict.TEXT, scheme=strict.TEXT, file=strict.TEXT, bytes=(int,),
@@ -173,8 +128,8 @@ class Artifact:
         built = {
             "verdict": strict.verdict(data["verdict"]),
             "signature": strict.signature(data["signature"]),
-            "inputs": tuple(Binding.from_json(binding) for binding in data["inputs"]),
-            "outputs": tuple(Binding.from_json(binding) for binding in data["outputs"]),
+            "inputs": tuple(Binding.from_json(binding, known) for binding in data["inputs"]),
+            "outputs": tuple(Binding.from_json(binding, known) for binding in data["outputs"]),
             "files": {path: strict.file_digest(digest) for path, digest in data["files"].items()},
             "runtimes": strict.text_values("runtimes", data["runtimes"]),
             "versions": strict.text_values("versions", data["versions"]),
@@ -242,7 +197,9 @@ class Manifest:
                 (self.signature.inputs, artifact.inputs),
                 (self.signature.outputs, artifact.outputs),
             ):
-                if sorted(spec.name for spec in mine) != sorted(binding.name for binding in theirs):
+                specs = {spec.name: spec for spec in mine}
+                alike = sorted(specs) == sorted(binding.name for binding in theirs)
+                if not alike or not all(binding.takes(specs[binding.name]) for binding in theirs):
                     raise strict.malformed(f"the bindings of {pair} are not those of the bundle's signature")
 
     @property
@@ -250,6 +207,12 @@ class Manifest:
         """Every file of the bundle that the manifest answers for, by its name in the bundle."""
         golden = {} if self.golden is None else {GOLDEN: self.golden}
         return golden | {name: digest for artifact in self.artifacts for name, digest in artifact.members.items()}
+
+    @property
+    def vectorizers(self) -> tuple[Vectorizer, ...]:
+        """What counts the terms of texts for files that take counts, each once."""
+        bindings = (binding for artifact in self.artifacts for binding in artifact.inputs)
+        return tuple(dict.fromkeys(one for binding in bindings for one in binding.vectorizers))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -260,17 +223,19 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a JSON object."""
+        known = self.vectorizers
         return {
             **{name: getattr(self, name) for name in ("schema", "created", "edgekit", "seed")},
             "source": dict(self.source),
             "signature": self.signature.to_json(),
-            "artifacts": [artifact.to_json() for artifact in self.artifacts],
+            "artifacts": [artifact.to_json(known) for artifact in self.artifacts],
             "samples": dict(self.samples),
             "preprocessing": None if self.preprocessing is None else dict(self.preprocessing),
             "labels": None if self.labels is None else list(self.labels),
             "golden": None if self.golden is None else self.golden.to_json(),
             "notes": list(self.notes),
             "columns": {name: list(columns) for name, columns in self.columns.items()},
+            **({"vectorizers": [one.to_json() for one in known]} if known else {}),
         }
 
     @staticmethod
@@ -324,15 +289,18 @@ def utc_now() -> str:
 
 
 def _manifest(data: dict[str, Any]) -> Manifest:
+    data = dict(data)
     optional = (dict, type(None))
+    counted = {"vectorizers": (list,)} if "vectorizers" in data else {}
     strict.take(
         "manifest", data, schema=(int,), created=strict.TEXT, edgekit=strict.TEXT, source=(dict,), signature=(dict,),
         samples=(dict,), artifacts=(list,), preprocessing=optional, labels=(list, type(None)), golden=optional,
-        seed=(int, type(None)), notes=(list,), columns=(dict,),
+        seed=(int, type(None)), notes=(list,), columns=(dict,), **counted,
     )  # fmt: skip
+    known = [strict.vectorizer(one) for one in data.pop("vectorizers", ())]
     built = {
         "signature": strict.signature(data["signature"]),
-        "artifacts": tuple(Artifact.from_json(artifact) for artifact in data["artifacts"]),
+        "artifacts": tuple(Artifact.from_json(artifact, known) for artifact in data["artifacts"]),
         "labels": None if data["labels"] is None else strict.texts("labels", data["labels"]),
         "golden": None if data["golden"] is None else strict.file_digest(data["golden"]),
         "notes": strict.texts("notes", data["notes"]),

@@ -9,6 +9,7 @@ from typing import Any
 from edgekit.bundle.archive import REPAIR
 from edgekit.bundle.digest import FileDigest
 from edgekit.errors import InputError
+from edgekit.preprocessing.terms import Analysis, Hashing, Vectorizer, Vocabulary
 from edgekit.signature import Signature
 from edgekit.verify.verdict import Verdict
 
@@ -80,6 +81,32 @@ def verdict(data: Mapping[str, Any]) -> Verdict:
     if any(value not in {True, False, None} for value in passed) or type(data["samples"]) is not int:
         raise malformed("a verdict has neither passed nor failed")
     return read
+
+
+def vectorizer(data: Mapping[str, Any]) -> Vectorizer:
+    """What a vectorizer's ``to_json`` wrote."""
+    own: dict[str, tuple[type, ...]] = {"kind": TEXT, "analysis": (dict,), "binary": (bool,)}
+    hashing = "n_features" in data
+    counted = {"n_features": (int,), "alternate_sign": (bool,)} if hashing else {"vocabulary": (list,)}
+    take("vectorizer", data, **own, **counted)
+    if data["kind"] != (Hashing if hashing else Vocabulary).kind:
+        raise malformed(f"a vectorizer is of kind {data['kind'][:80]!r}")
+    analysis, binary = _analysis(data["analysis"]), data["binary"]
+    if hashing:
+        return Hashing(analysis, data["n_features"], data["alternate_sign"], binary)
+    return Vocabulary(analysis, texts("vocabulary", data["vocabulary"]), binary)
+
+
+def _analysis(data: Mapping[str, Any]) -> Analysis:
+    optional = (str, type(None))
+    take(
+        "analysis", data, analyzer=TEXT, ngram_range=(list,), lowercase=(bool,), strip_accents=optional,
+        token_pattern=optional, stop_words=(list,),
+    )  # fmt: skip
+    texts("stop_words", data["stop_words"])
+    if [type(size) for size in data["ngram_range"]] != [int, int]:
+        raise malformed(f"ngram_range is {str(data['ngram_range'])[:80]}")
+    return Analysis.from_json(data)
 
 
 def malformed(why: str) -> InputError:

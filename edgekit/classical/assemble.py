@@ -11,12 +11,20 @@ import numpy as np
 from edgekit.classical.fitted import Columns, looked_up
 from edgekit.classical.registry import Context, build
 from edgekit.errors import ConversionError
+from edgekit.sources.vectorizers import Terms
 
 if TYPE_CHECKING:
     import torch
 
 
-def assemble(estimator: Any, outputs: Sequence[tuple[str, str]], columns: Columns, *, table: bool) -> Any:
+def assemble(
+    estimator: Any,
+    outputs: Sequence[tuple[str, str]],
+    columns: Columns,
+    *,
+    table: bool,
+    terms: tuple[Terms | None, ...] = (),
+) -> Any:
     """A torch module that takes a model's inputs by position and gives a tuple of what is asked.
 
     Args:
@@ -25,11 +33,13 @@ def assemble(estimator: Any, outputs: Sequence[tuple[str, str]], columns: Column
             ``distances``) and its dtype in the signature; text is given as positions.
         columns: what the columns of the model's matrix stand for; texts come as their positions, -1 for others.
         table: whether there is one input of shape [n, 1] a column, rather than a matrix [n, columns].
+        terms: of each column of texts that vectorizers read, the terms whose counts are given in its place,
+            [n, terms].
 
     Raises:
         ConversionError: an estimator has no rule, or cannot give one of the kinds.
     """
-    model = build(estimator, Context(columns=columns))
+    model = build(estimator, Context(columns=columns, terms=terms))
     return _module_class()(model, tuple(outputs), type(estimator).__name__, table=table)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgekit.classical.fitted import Columns
 from edgekit.errors import ConversionError
+from edgekit.sources.vectorizers import Terms
 
 # Libraries whose types the rules of this package serve; elsewhere the same name may mean something else.
 _LIBRARIES = ("sklearn", "xgboost", "lightgbm")
@@ -27,16 +28,27 @@ class Context:
             rising function of its own (a scaler): the rule shifts its thresholds by them instead. Only rules that were
             registered with ``shifts=True`` are given any.
         path: where the estimator stands in the whole, by the user's step names.
+        terms: of each column of texts that vectorizers read, the terms whose counts are in its place, as many columns
+            as there are terms; ``None`` for other columns, empty where there are none such.
     """
 
     columns: Columns = ()
     before: tuple[Any, ...] = ()
     path: str = ""
+    terms: tuple[Terms | None, ...] = ()
 
-    def build(self, estimator: Any, name: str = "", *, columns: Columns = (), before: tuple[Any, ...] = ()) -> Any:
-        """The module of a part."""
+    def build(
+        self,
+        estimator: Any,
+        name: str = "",
+        *,
+        columns: Columns = (),
+        before: tuple[Any, ...] = (),
+        terms: tuple[Terms | None, ...] | None = None,
+    ) -> Any:
+        """The module of a part, which is given what the whole is where ``terms`` does not say otherwise."""
         path = f"{self.path}.{name}" if self.path and name else self.path or name
-        return build(estimator, Context(columns, before, path))
+        return build(estimator, Context(columns, before, path, self.terms if terms is None else terms))
 
 
 Rule = Callable[[Any, Context], Any]

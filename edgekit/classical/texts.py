@@ -1,15 +1,25 @@
-"""The texts that a fitted model knows, column by column."""
+"""What a fitted model knows of the texts in its columns: their categories, and the vectorizers that read them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from edgekit.sources.sklearn_columns import _chosen, parts
+from edgekit.sources.sklearn_columns import _chosen, _fitted_alike, parts
+from edgekit.sources.vectorizers import Terms
 
 # Of each column that a step is given: which of the model's columns it is, None where it is none of them any more.
 # None as a whole: nobody knows how many there are.
 _Places = Sequence[int | None] | None
+
+
+@dataclass
+class _Known:
+    """Of one column."""
+
+    texts: dict[str, None] = field(default_factory=dict)
+    vectorizers: list[Any] = field(default_factory=list)
 
 
 def texts_of(estimator: Any, count: int) -> tuple[tuple[str, ...], ...]:
@@ -23,12 +33,29 @@ def texts_of(estimator: Any, count: int) -> tuple[tuple[str, ...], ...]:
     Returns:
         ``count`` tuples; empty for columns of numbers.
     """
-    found: list[dict[str, None]] = [{} for _ in range(count)]
+    return tuple(tuple(own.texts) for own in _found(estimator, count))
+
+
+def terms_read(estimator: Any, count: int) -> tuple[Terms | None, ...]:
+    """Of each of the model's columns, the terms that vectorizers count in it.
+
+    Args:
+        estimator: fitted; columns are followed as :func:`texts_of` follows them.
+        count: how many columns it takes.
+
+    Returns:
+        ``count`` entries; ``None`` for a column that no vectorizer reads.
+    """
+    return tuple(Terms(tuple(own.vectorizers)) if own.vectorizers else None for own in _found(estimator, count))
+
+
+def _found(estimator: Any, count: int) -> list[_Known]:
+    found = [_Known() for _ in range(count)]
     _walk(estimator, list(range(count)), found)
-    return tuple(tuple(own) for own in found)
+    return found
 
 
-def _walk(part: Any, places: _Places, found: list[dict[str, None]]) -> _Places:
+def _walk(part: Any, places: _Places, found: list[_Known]) -> _Places:
     """Gather what a part knows of the columns it is given; gives back which columns it gives."""
     if part is None or part == "passthrough" or _changes_nothing(part):
         return places
@@ -40,6 +67,9 @@ def _walk(part: Any, places: _Places, found: list[dict[str, None]]) -> _Places:
     for path, child in parts(part):
         if path and "." not in path:
             _walk(child, places, found)
+    # Each of them may know other texts: those of its own part of the samples.
+    for _, child in _fitted_alike(part)[1:]:
+        _walk(child, places, found)
     return None
 
 
@@ -47,19 +77,19 @@ def _changes_nothing(part: Any) -> bool:
     return type(part).__name__ == "FunctionTransformer" and part.func is None
 
 
-def _steps(part: Any, places: _Places, found: list[dict[str, None]]) -> _Places:
+def _steps(part: Any, places: _Places, found: list[_Known]) -> _Places:
     for _, step in part.steps:
         places = _walk(step, places, found)
     return places
 
 
-def _encoded(part: Any, places: Sequence[int | None], found: list[dict[str, None]]) -> _Places:
+def _encoded(part: Any, places: Sequence[int | None], found: list[_Known]) -> _Places:
     for place, categories in zip(places, part.categories_, strict=False):
         _gather(found, place, categories)
     return None
 
 
-def _columns(part: Any, places: Sequence[int | None], found: list[dict[str, None]]) -> _Places:
+def _columns(part: Any, places: Sequence[int | None], found: list[_Known]) -> _Places:
     """Through a ``ColumnTransformer``, whose own record tells how many columns each of its parts gives."""
     own = getattr(part, "feature_names_in_", None)
     names = [f"x{index}" for index in range(len(places))] if own is None else [str(name) for name in own]
@@ -75,14 +105,14 @@ def _columns(part: Any, places: Sequence[int | None], found: list[dict[str, None
     return [place for several in given for place in several]
 
 
-def _union(part: Any, places: Sequence[int | None], found: list[dict[str, None]]) -> _Places:
+def _union(part: Any, places: Sequence[int | None], found: list[_Known]) -> _Places:
     results = [_walk(step, places, found) for _, step in part.transformer_list if step != "drop"]
     if any(one is None for one in results):
         return None
     return [place for one in results for place in one or ()]
 
 
-def _imputed(part: Any, places: Sequence[int | None], found: list[dict[str, None]]) -> _Places:
+def _imputed(part: Any, places: Sequence[int | None], found: list[_Known]) -> _Places:
     kept: list[int | None] = []
     for place, value in zip(places, part.statistics_, strict=True):
         if isinstance(value, str):
@@ -94,13 +124,21 @@ def _imputed(part: Any, places: Sequence[int | None], found: list[dict[str, None
     return [*kept, *[None] * shown]
 
 
-def _gather(found: list[dict[str, None]], place: int | None, values: Iterable[Any]) -> None:
+def _read(part: Any, places: Sequence[int | None], found: list[_Known]) -> _Places:
+    for place in places:
+        if place is not None and all(part is not one for one in found[place].vectorizers):
+            found[place].vectorizers.append(part)
+    return None
+
+
+def _gather(found: list[_Known], place: int | None, values: Iterable[Any]) -> None:
     if place is not None:
-        found[place] |= dict.fromkeys(str(value) for value in values if isinstance(value, str))
+        found[place].texts |= dict.fromkeys(str(value) for value in values if isinstance(value, str))
 
 
 # What a part is, by the attribute that only its kind has.
-_WALKS: dict[str, Callable[[Any, Sequence[int | None], list[dict[str, None]]], _Places]] = {
+_WALKS: dict[str, Callable[[Any, Sequence[int | None], list[_Known]], _Places]] = {
+    "build_analyzer": _read,
     "steps": _steps,
     "transformers_": _columns,
     "transformer_list": _union,

@@ -19,9 +19,14 @@ from edgekit.convert.request import ConvertRequest
 from edgekit.errors import ConversionError, InputError, MissingDependencyError
 from edgekit.quantize import SCHEMES
 from edgekit.quantize import registry as quantizers
+from edgekit.quantize.calibration import Calibration
+from edgekit.runtime.session import to_native
 from edgekit.signature import Array, Signature, TensorSpec
 from edgekit.sources import Source
 from edgekit.verify.tolerance import Tolerance
+
+# Samples that a converter may try its file on.
+_MOST_SAMPLES = 256
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ def make_options(prepared: Prepared, request: ConvertRequest, route: Route) -> C
         inputs=inputs,
         outputs=outputs,
         example=_example(prepared, dynamic=any(spec.shape[:1] == (None,) for spec in prepared.signature.inputs)),
+        samples=prepared.samples.head(_MOST_SAMPLES).arrays if prepared.samples.batched else {},
         channels_last=_channels_last(prepared, request),
         dynamic_batch=dynamic,
     )
@@ -142,10 +148,33 @@ def make_scheme(
             progress(f"convert to {route.target} float32")
             route.convert(prepared.source, options, base)
         progress(f"quantize {route.target} to {scheme}")
-        if quantizers.get(route.target, scheme)(base, path) == 0:
+        calibration = _calibration(prepared, options, route.target, base) if SCHEMES[scheme].calibrated else None
+        if quantizers.get(route.target, scheme)(base, path, calibration) == 0:
             why = "not one tensor of this model was quantized"
             raise ConversionError(f"--quantize {scheme} for {route.target}", why, f"leave {scheme} out for this model")
     return _made(prepared, request, route, options, path, scheme, time.perf_counter() - started)
+
+
+def _calibration(prepared: Prepared, options: ConvertOptions, target: str, model: Path) -> Calibration | None:
+    """The samples for ranges as a model file takes them."""
+    if prepared.calibration is None:
+        return None
+    native = metadata.read_signature(target, model)
+    shapes = {spec.name: spec.shape for spec in native.inputs}
+    bindings = [
+        _bind(spec, options.inputs, native.inputs, prepared.source, options.channels_last)
+        for spec in prepared.signature.inputs
+    ]
+
+    def taken(run: Mapping[str, Array]) -> dict[str, Array]:
+        given = {binding.native: to_native(run[binding.name], binding) for binding in bindings}
+        # A file of several rows a call gets the one row as often as it takes.
+        return {
+            name: array if shapes[name][:1] in {(), (None,)} else np.resize(array, (shapes[name][0], *array.shape[1:]))
+            for name, array in given.items()
+        }
+
+    return Calibration(prepared.calibration, taken)
 
 
 def _made(
@@ -191,8 +220,10 @@ def _bind(
         has = ", ".join(specs) or "none"
         raise ConversionError(f"{spec.name!r}", f"the converter left it out of the model; it has: {has}", "")
     coded = spec.dtype == "string" and found.dtype != "string"
-    codes = source.codes.get(spec.name, ()) if coded else ()
-    if coded and not codes:
+    vectorizers = source.vectorizers(spec.name) if coded else ()
+    codes = source.codes.get(spec.name, ()) if coded and not vectorizers else ()
+    if coded and not codes and not vectorizers:
         why = f"the model file holds numbers ({found.dtype}), and nothing says which texts they stand for"
         raise ConversionError(f"{spec.name!r}", why, "")
-    return Binding(spec.name, found.name, (0, 2, 3, 1) if spec.name in turned else None, found.dtype, codes)
+    transpose = (0, 2, 3, 1) if spec.name in turned else None
+    return Binding(spec.name, found.name, transpose, found.dtype, codes, vectorizers)

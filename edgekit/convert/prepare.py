@@ -12,6 +12,7 @@ import numpy as np
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import ExecutionError, InputError
 from edgekit.preprocessing import Contract
+from edgekit.quantize.calibration import split
 from edgekit.samples import RawSamples, Samples, fit, read_samples, synthetic
 from edgekit.signature import Array, Signature
 from edgekit.sources import LoadRequest, Source, open_source, wrap_object
@@ -19,17 +20,28 @@ from edgekit.sources import LoadRequest, Source, open_source, wrap_object
 Progress = Callable[[str], None]
 # Enough for the spread of a metric to show, few enough for the original to answer in a moment.
 SYNTHETIC_SAMPLES = 8
-OWN_SAMPLES = "the samples were made from the model's own thresholds, ranges and categories; give yours with --samples"
+OWN_SAMPLES = (
+    "the samples were made from the model's own thresholds, ranges, categories and terms; give yours with --samples"
+)
 
 
 @dataclass
 class Prepared:
-    """A loaded source with samples that fit it."""
+    """A loaded source with samples that fit it.
+
+    Attributes:
+        source: the model.
+        samples: what its files are compared on.
+        contract: how pictures become inputs.
+        notes: what a reader of the results should know.
+        calibration: other samples, for the ranges of calibrated schemes; None where none is asked for.
+    """
 
     source: Source
     samples: Samples
     contract: Contract | None
     notes: tuple[str, ...] = ()
+    calibration: Samples | None = None
 
     @property
     def signature(self) -> Signature:
@@ -77,7 +89,8 @@ def prepare(
         samples = _made_up(source, request.seed)
     else:
         samples = fit(raw, source.signature, source.columns, allow_nan=source.accepts_nan)
-    return Prepared(source, samples, contract, _notes(request, source))
+    calibration, samples = split(samples, request.schemes, request.seed)
+    return Prepared(source, samples, contract, _notes(request, source), calibration)
 
 
 def _made_up(source: Source, seed: int) -> Samples:

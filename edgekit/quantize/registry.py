@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgekit.errors import InputError
+from edgekit.quantize.calibration import Calibration
 
 
 class Quantizer(Protocol):
@@ -16,12 +17,12 @@ class Quantizer(Protocol):
     Returns how many tensors or nodes were really quantized; zero is an error of the caller's to raise.
     """
 
-    def __call__(self, model: Path, output: Path, /) -> int:
-        """Write ``output``."""
+    def __call__(self, model: Path, output: Path, calibration: Calibration | None, /) -> int:
+        """Write ``output``; a calibrated scheme is given samples, others none."""
 
 
 # Targets whose module in this package registers quantizers when imported.
-_MODULES = ("onnx", "tflite")
+_MODULES = ("onnx", "onnx_integer", "tflite", "coreml")
 _QUANTIZERS: dict[tuple[str, str], Quantizer] = {}
 
 

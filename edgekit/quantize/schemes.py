@@ -7,12 +7,18 @@ from typing import ClassVar
 
 from edgekit.verify.tolerance import Tolerance
 
+# Eight bits carry 6.02 dB each, less what accumulates from layer to layer and what a tensor's outliers take away.
+_EIGHT_BITS = Tolerance(sqnr_db=20, label_agreement=0.98)
+# Of four bits no more than this is left in a deep network; whether that is enough, the labels tell.
+_FOUR_BITS = Tolerance(sqnr_db=10, label_agreement=0.9)
+
 
 @dataclass(frozen=True)
 class Float32:
     """Weights and arithmetic in single precision, as trained."""
 
     name: ClassVar[str] = "float32"
+    calibrated: ClassVar[bool] = False
     tolerance: Tolerance = field(default=Tolerance(), init=False)
 
 
@@ -24,8 +30,80 @@ class Float16:
     """
 
     name: ClassVar[str] = "float16"
+    calibrated: ClassVar[bool] = False
     tolerance: Tolerance = field(default=Tolerance(sqnr_db=50), init=False)
 
 
-Scheme = Float32 | Float16
-SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (Float32(), Float16())}
+@dataclass(frozen=True)
+class Int8Weights:
+    """Weights in 8 bits, a scale a channel, widened before they are used: a quarter of the size, no calibration."""
+
+    name: ClassVar[str] = "int8-weights"
+    calibrated: ClassVar[bool] = False
+    tolerance: Tolerance = field(default=_EIGHT_BITS, init=False)
+
+
+@dataclass(frozen=True)
+class Int4Weights:
+    """Weights in 4 bits, widened before they are used: an eighth of the size, no calibration."""
+
+    name: ClassVar[str] = "int4-weights"
+    calibrated: ClassVar[bool] = False
+    tolerance: Tolerance = field(default=_FOUR_BITS, init=False)
+
+
+@dataclass(frozen=True)
+class Int8Dynamic:
+    """Weights in 8 bits, activations rounded to 8 bits by the range of each call: no calibration."""
+
+    name: ClassVar[str] = "int8-dynamic"
+    calibrated: ClassVar[bool] = False
+    tolerance: Tolerance = field(default=_EIGHT_BITS, init=False)
+
+
+@dataclass(frozen=True)
+class Int8:
+    """Weights and activations in 8 bits; the activations' ranges come from samples."""
+
+    name: ClassVar[str] = "int8"
+    calibrated: ClassVar[bool] = True
+    tolerance: Tolerance = field(default=_EIGHT_BITS, init=False)
+
+
+@dataclass(frozen=True)
+class Int16x8:
+    """Weights in 8 bits, activations in 16; their ranges come from samples."""
+
+    name: ClassVar[str] = "int16x8"
+    calibrated: ClassVar[bool] = True
+    tolerance: Tolerance = field(default=_EIGHT_BITS, init=False)
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Weights as places in a table of ``2 ** bits`` numbers a tensor.
+
+    Attributes:
+        bits: 1 to 8.
+    """
+
+    bits: int
+    calibrated: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """``palette4`` for four bits."""
+        return f"palette{self.bits}"
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """As of integers of as many bits."""
+        return _EIGHT_BITS if self.bits >= 6 else _FOUR_BITS
+
+
+Scheme = Float32 | Float16 | Int8Weights | Int4Weights | Int8Dynamic | Int8 | Int16x8 | Palette
+_ALL: tuple[Scheme, ...] = (
+    *(Float32(), Float16(), Int8Dynamic(), Int8Weights(), Int4Weights(), Int8(), Int16x8()),
+    *(Palette(bits) for bits in (8, 6, 4, 2)),
+)
+SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in _ALL}

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.errors import EdgekitError, ExecutionError, InputError
+from edgekit.preprocessing.terms import counts
 from edgekit.runtime.codes import decode, encode
 from edgekit.runtime.engine import Buffers
 from edgekit.signature import Array, Signature, TensorSpec
 
 if TYPE_CHECKING:
-    from edgekit.bundle.manifest import Binding
+    from edgekit.bundle.binding import Binding
 
 _Step = Callable[[], None]
 
@@ -74,7 +75,9 @@ def bound(
         view: Any = native if binding.transpose is None else native.transpose(np.argsort(binding.transpose))
         array = _beside(native, view, binding, spec)
         mine[binding.name] = array
-        if binding.codes:
+        if binding.vectorizers:
+            before.append(partial(_count, view, array, binding))
+        elif binding.codes:
             before.append(partial(_encode, view, array, binding.codes))
         elif array is not native:
             before.append(partial(_copy_in, view, array, binding.name))
@@ -93,6 +96,8 @@ def bound(
 
 def _beside(native: Array, view: Array, binding: Binding, spec: TensorSpec) -> Array:
     """The file's own memory, or memory of the bundle's dtype and layout."""
+    if binding.vectorizers:
+        return np.full((len(view), *spec.shape[1:]), "", dtype=object)
     if binding.codes:
         return np.full(view.shape, binding.codes[0], dtype=object)
     if binding.transpose is None and native.dtype.name == spec.dtype:
@@ -108,6 +113,10 @@ def _copy_in(target: Array, source: Array, name: str) -> None:
         and not np.array_equal(target, source)
     ):
         raise InputError(f"input {name!r}", f"a value does not fit the file's {target.dtype}", "give smaller values")
+
+
+def _count(target: Array, source: Array, binding: Binding) -> None:
+    np.copyto(target, counts(source, binding.vectorizers), casting="unsafe")
 
 
 def _encode(target: Array, source: Array, table: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgekit.errors import InputError
+from edgekit.preprocessing.terms import counts
 from edgekit.runtime.bound import BoundSession, bound
 from edgekit.runtime.codes import decode, encode
 from edgekit.runtime.engine import Engine
@@ -17,8 +18,10 @@ from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
 
 if TYPE_CHECKING:
-    from edgekit.bundle.manifest import Binding
+    from edgekit.bundle.binding import Binding
 
+# Counts of terms are made for so many rows at once that they stay below this.
+_MOST_COUNTED_BYTES = 64_000_000
 # One recorded run: inputs and the original's outputs, in the bundle's names.
 Recorded = tuple[Mapping[str, Array], Mapping[str, Array]]
 
@@ -65,6 +68,7 @@ class Session:
         self._tolerance = tolerance or Tolerance()
         self._specs = {spec.name: spec for spec in self.signature.outputs}
         self._rows = None if self._native else _rows_a_call(engine.signature, self.signature, self._inputs)
+        self._most_rows = self._rows or _rows_counted(self._inputs)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call.
@@ -76,7 +80,10 @@ class Session:
         self.signature.check(inputs)
         if self._native:
             return self._engine.run(inputs)
-        return self._call(inputs) if self._rows in {None, _rows(inputs)} else self._in_parts(inputs, self._rows)
+        size = self._most_rows
+        if size is None or _rows(inputs) == size or (self._rows is None and _rows(inputs) < size):
+            return self._call(inputs)
+        return self._in_parts(inputs, size)
 
     def _call(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = {binding.native: to_native(inputs[binding.name], binding) for binding in self._inputs}
@@ -84,11 +91,11 @@ class Session:
         return {b.name: from_native(outputs[b.native], b, self._specs[b.name]) for b in self._outputs}
 
     def _in_parts(self, inputs: Mapping[str, Array], size: int) -> dict[str, Array]:
-        """A batch through a file that takes ``size`` rows; what the last call lacks is filled with its last row."""
+        """A batch in calls of ``size`` rows; what the last one lacks of a file's own is filled with its last row."""
         count = _rows(inputs)
         if not count:
             raise InputError("run a batch", f"it has no rows, and the model file takes {size} a call", "give a row")
-        short = -count % size
+        short = -count % size if self._rows else 0
         whole = {name: np.concatenate([a, a[-1:].repeat(short, axis=0)]) if short else a for name, a in inputs.items()}
         answers = [self._call({name: a[at : at + size] for name, a in whole.items()}) for at in range(0, count, size)]
         return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in answers[0]}
@@ -160,12 +167,20 @@ def _rows_a_call(native: Signature, signature: Signature, bindings: Iterable[Bin
     return sizes.pop() if len(sizes) == 1 else None
 
 
+def _rows_counted(bindings: Iterable[Binding]) -> int | None:
+    """How many rows at most to count terms of at once."""
+    widths = [one.width for binding in bindings for one in binding.vectorizers]
+    return max(_MOST_COUNTED_BYTES // (4 * sum(widths)), 1) if widths else None
+
+
 def to_native(array: Array, binding: Binding) -> Array:
     """An input of the bundle's as the file takes it.
 
     Raises:
-        InputError: an integer that the file's narrower dtype cannot hold.
+        InputError: an integer that the file's narrower dtype cannot hold, or something among texts that is none.
     """
+    if binding.vectorizers:
+        return counts(array, binding.vectorizers).astype(binding.dtype, copy=False)
     if binding.codes:
         return encode(array, binding.codes).astype(binding.dtype)
     turned = array if binding.transpose is None else np.ascontiguousarray(array.transpose(binding.transpose))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from edgekit.preprocessing.terms import Vectorizer
 from edgekit.signature import Array, Signature
 
 
@@ -70,6 +71,18 @@ class Source(ABC):
         """
         del seed
         return None
+
+    def vectorizers(self, name: str) -> tuple[Vectorizer, ...]:
+        """What counts the terms of an input of texts for formats that hold no text; empty where nothing does.
+
+        Args:
+            name: the input's, in the signature.
+
+        Raises:
+            ConversionError: the source counts in a way that only itself can.
+        """
+        del name
+        return ()
 
     def layers_of(self, operator: str) -> list[str]:
         """The layers, by the model's own paths, that use an operator a converter refused; empty where unknown."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from edgekit.errors import InputError
+from edgekit.preprocessing.terms import Vectorizer
 from edgekit.signature import Array, TensorSpec
 from edgekit.sources.base import LoadRequest, Source
 from edgekit.sources.layout import Layout
+from edgekit.sources.vectorizers import Terms
 
 
 class ClassicalSource(Source):
@@ -22,6 +25,7 @@ class ClassicalSource(Source):
         input_of: the inputs' names in the signature by the model's own.
         outputs: by output name in the signature, the output's kind: ``label``, ``probabilities``, ``scores``,
             ``prediction``, ``transformed`` or ``distances``.
+        terms: by input name in the signature, the terms that vectorizers count in its texts.
         rows: how many rows a call files of a fixed shape take.
     """
 
@@ -30,6 +34,11 @@ class ClassicalSource(Source):
     layout: Layout
     input_of: Mapping[str, str]
     outputs: Mapping[str, str]
+    terms: Mapping[str, Terms] = MappingProxyType({})
+
+    def vectorizers(self, name: str) -> tuple[Vectorizer, ...]:
+        """What counts the terms of an input of texts, without scikit-learn."""
+        return self.terms[name].contracts() if name in self.terms else ()
 
 
 def check_request(inputs: Sequence[TensorSpec], request: LoadRequest) -> int:

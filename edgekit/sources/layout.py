@@ -11,6 +11,7 @@ import numpy as np
 from edgekit.errors import InputError
 from edgekit.signature import Array, Shape, TensorSpec
 from edgekit.sources.base import LoadRequest
+from edgekit.sources.vectorizers import Terms
 
 MATRIX = "X"
 # What ``--columns`` says → the layout's kind.
@@ -26,12 +27,14 @@ class Column:
         dtype: its dtype.
         value: a value that the model knows.
         texts: of text, all values that the model knows, in a fixed order.
+        terms: of text that vectorizers read, the terms that they count; ``None`` elsewhere.
     """
 
     name: str
     dtype: str
     value: Any
     texts: tuple[str, ...] = ()
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ class SklearnSource(ClassicalSource):
         self._dtype = np.float32 if single else np.float64
         self.columns = self.layout.column_names(self.input_of)
         self.codes = self._codes()
+        own_columns = zip(self.layout.inputs, self.layout.columns, strict=False)
+        self.terms = {self.input_of[name]: column.terms for name, column in own_columns if column.terms}
         self.signature = self._signature(request)
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -107,7 +109,7 @@ class SklearnSource(ClassicalSource):
         return {name: _rows(plain(value), self.outputs[name], count) for name, value in answers.items()}
 
     def own_samples(self, seed: int) -> dict[str, Array] | None:
-        """Rows drawn from the model's thresholds, ranges and categories, those that the original can answer."""
+        """Rows drawn from the model's thresholds, ranges, categories and terms, those that the original can answer."""
         rows = samples_of(self.native, self.layout, seed)
         if rows is None:
             return None

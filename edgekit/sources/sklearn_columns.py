@@ -12,6 +12,7 @@ from edgekit.errors import InputError
 from edgekit.signature import Array, dtype_name
 from edgekit.sources.base import LoadRequest
 from edgekit.sources.layout import MATRIX, Column, Layout, asked_kind, rows_of
+from edgekit.sources.vectorizers import is_vectorizer
 
 
 def parts(estimator: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -71,11 +72,12 @@ def layout_of(estimator: Any, request: LoadRequest) -> Layout:
             for what it cannot take.
     """
     first = _first_of(estimator)
-    if _is_vectorizer(first):
+    if is_vectorizer(first):
         if request.columns:
             why = f"a {type(first).__name__} takes texts, not columns"
             raise InputError(f"--columns {request.columns}", why, "leave it off")
-        return Layout("texts", (Column(MATRIX, "string", "text"),), named=False, own="texts")
+        column = Column(MATRIX, "string", "text")
+        return Layout("texts", _with_texts(estimator, (column,)), named=False, own="texts")
     names, named = _feature_names(estimator, first, request)
     known = _known(first, names)
     by_name = hasattr(first, "transformers_") and _selects_by_name(first)
@@ -91,12 +93,13 @@ def layout_of(estimator: Any, request: LoadRequest) -> Layout:
 
 
 def _with_texts(estimator: Any, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns with the texts that the model knows of each."""
-    from edgekit.classical.texts import texts_of
+    """The columns with the texts and the terms that the model knows of each."""
+    from edgekit.classical.texts import terms_read, texts_of
 
+    known = zip(columns, texts_of(estimator, len(columns)), terms_read(estimator, len(columns)), strict=True)
     return tuple(
-        replace(column, texts=texts) if column.dtype == "string" else column
-        for column, texts in zip(columns, texts_of(estimator, len(columns)), strict=True)
+        replace(column, texts=texts, terms=terms) if column.dtype == "string" else column
+        for column, texts, terms in known
     )
 
 
@@ -106,9 +109,12 @@ def _first_of(estimator: Any) -> Any:
     if hasattr(estimator, "steps"):
         working = [step for _, step in estimator.steps if step is not None and step != "passthrough"]
         return _first_of(working[0]) if working else estimator
+    if hasattr(estimator, "transformer_list"):
+        firsts = [_first_of(step) for _, step in estimator.transformer_list if hasattr(step, "get_params")]
+        return next((one for one in firsts if is_vectorizer(one)), estimator)
     # Around other estimators, what matters is whether these choose their columns, or read text.
     inside = (_first_of(member) for member in _members(estimator))
-    return next((one for one in inside if hasattr(one, "transformers_") or _is_vectorizer(one)), estimator)
+    return next((one for one in inside if hasattr(one, "transformers_") or is_vectorizer(one)), estimator)
 
 
 def _members(estimator: Any) -> list[Any]:
@@ -147,7 +153,7 @@ def _known(transformer: Any, names: Sequence[str]) -> dict[str, Column]:
         return _merged(_known(part, names) for _, part in transformer.transformer_list)
     if hasattr(transformer, "steps"):
         return next((found for _, step in transformer.steps if (found := _known(step, names))), {})
-    if _is_vectorizer(transformer):
+    if is_vectorizer(transformer):
         return {name: Column(name, "string", "text") for name in names}
     return _listed(transformer, names)
 
@@ -228,11 +234,6 @@ def _selects_by_name(transformer: Any) -> bool:
         )
 
     return any(texts(chosen) for _, part, chosen in transformer.transformers_ if part != "drop")
-
-
-def _is_vectorizer(transformer: Any) -> bool:
-    """Whether it takes a sequence of texts: ``CountVectorizer`` and what derives from it."""
-    return hasattr(transformer, "build_analyzer")
 
 
 def values_of(column: Column, rows: int) -> Array:

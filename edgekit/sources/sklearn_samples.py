@@ -14,6 +14,7 @@ import numpy as np
 from edgekit.signature import Array
 from edgekit.sources.layout import MATRIX, Column, Layout, rows_of
 from edgekit.sources.sklearn_columns import parts
+from edgekit.sources.vectorizers import terms_of
 
 # Attributes that hold rows (or row-shaped numbers) of the space in which an estimator takes its rows.
 _ROWS = (
@@ -40,19 +41,19 @@ _ROWS = (
 _SPREADS = ("scale_", "var_", "data_range_")
 # How many thresholds a column is probed at, and how many rows without a threshold there are.
 _PROBES, _PLAIN = 24, 64
+_MOST_TERMS = 20
 
 
 def samples_of(estimator: Any, layout: Layout, seed: int) -> dict[str, Array] | None:
     """Rows as the model itself takes them (``layout.own``); ``None`` where it tells nothing of its columns.
 
     Numbers are drawn around what the model knows of each column; each of up to 24 thresholds a column is then probed
-    with the float32 at it and its neighbours on either side. Texts are drawn from the model's categories.
+    with the float32 at it and its neighbours on either side. Texts are drawn from the model's categories, or made of
+    the terms that its vectorizers know.
     """
-    if layout.own == "texts":
-        return None
     rng = np.random.default_rng(seed)
     known = _known(estimator, len(layout.columns)) if layout.own == "matrix" else {}
-    if not known and not any(column.texts for column in layout.columns):
+    if not known and not any(column.texts or _vocabularies(column) for column in layout.columns):
         return None
     drawn = [_drawn(column, known.get(index), rng) for index, column in enumerate(layout.columns)]
     rows = rows_of(layout, drawn)
@@ -86,6 +87,8 @@ def _drawn(column: Any, known: Array | None, rng: np.random.Generator) -> Array:
         values = np.empty(_PLAIN, dtype=object)
         values[:] = [column.texts[place] for place in rng.integers(0, len(column.texts), _PLAIN)]
         return values
+    if vocabularies := _vocabularies(column):
+        return _made_of_terms(vocabularies, rng)
     if column.dtype == "string":
         return np.full(_PLAIN, column.value, dtype=object)
     if known is None:
@@ -99,6 +102,24 @@ def _drawn(column: Any, known: Array | None, rng: np.random.Generator) -> Array:
     # Half of them are values that the model has met.
     met = rng.choice(known, _PLAIN)
     return np.where(rng.random(_PLAIN) < 0.5, met, drawn).astype(column.dtype)
+
+
+def _vocabularies(column: Column) -> list[tuple[str, tuple[str, ...]]]:
+    """What stands between two terms in a text, and the terms: of each vectorizer of the column that knows any."""
+    read = column.terms.vectorizers if column.terms else ()
+    several = [(" " if one.analyzer == "word" else "", terms_of(one)) for one in read]
+    return [(between, terms) for between, terms in several if terms]
+
+
+def _made_of_terms(vocabularies: Sequence[tuple[str, tuple[str, ...]]], rng: np.random.Generator) -> Array:
+    """Texts of up to 20 known terms, a third of them in capitals; one is empty."""
+    texts = np.empty(_PLAIN, dtype=object)
+    for row in range(_PLAIN):
+        between, terms = vocabularies[row % len(vocabularies)]
+        chosen = rng.integers(0, len(terms), 0 if row == 0 else rng.integers(1, _MOST_TERMS + 1))
+        text = between.join(terms[place] for place in chosen)
+        texts[row] = text.upper() if row % 3 == 2 else text
+    return texts
 
 
 def _known(estimator: Any, count: int) -> dict[int, Array]:

@@ -95,7 +95,7 @@ def test_onnx_leaves_what_half_precision_cannot_hold_and_counts_the_rest(tmp_pat
     )
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
     onnx.save(model, tmp_path / "a.onnx")
-    assert get("onnx", "float16")(tmp_path / "a.onnx", tmp_path / "b.onnx") == 2
+    assert get("onnx", "float16")(tmp_path / "a.onnx", tmp_path / "b.onnx", None) == 2
     onnx.checker.check_model(onnx.load(tmp_path / "b.onnx"))
     x = np.ones((4, 4), "f4")
     one, other = (edgekit.load(tmp_path / name).run({"x": x}) for name in ("a.onnx", "b.onnx"))
@@ -120,8 +120,8 @@ def test_the_table_of_quantizers() -> None:
     assert set(schemes_of("onnx")) <= set(SCHEMES)
     assert "float16" in schemes_of("tflite")
     with pytest.raises(
-        InputError, match="--quantize float16 for coreml: the target has no such scheme; it has: float32"
+        InputError, match="--quantize float16 for coreml: the target has no such scheme; it has: float32, int8-weights"
     ):
         get("coreml", "float16")
     with pytest.raises(InputError, match="quantizer onnx/float16: it is registered already"):
-        quantizer("onnx", "float16")(lambda model, output: 0)
+        quantizer("onnx", "float16")(lambda model, output, calibration: 0)

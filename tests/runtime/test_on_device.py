@@ -17,7 +17,7 @@ session = edgekit.load(sys.argv[1], target=sys.argv[2])
 verdict = session.self_test()
 bound = session.bind()
 for array in bound.inputs.values():
-    array.fill(1)
+    array.fill("une café" if array.dtype.kind == "O" else 1)
 bound()
 answer = session.run({name: array.copy() for name, array in bound.inputs.items()})
 same = all((answer[name] == value).all() for name, value in bound.outputs.items())
@@ -74,4 +74,32 @@ def test_a_bundle_runs_with_numpy_and_one_runtime(
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer.pop("runtime").startswith(runtime)
+    assert answer == {"passed": True, "samples": 8, "same": True, "heavy": []}
+
+
+@pytest.mark.parametrize(
+    ("vectorizer", "settings"),
+    [("TfidfVectorizer", {"strip_accents": "unicode"}), ("HashingVectorizer", {"n_features": 256})],
+)
+def test_a_bundle_counts_the_terms_of_texts_with_numpy(
+    vectorizer: str, settings: dict[str, object], wheel: Path, tmp_path: Path
+) -> None:
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    pytest.importorskip("litert_torch")
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    import edgekit
+
+    texts = np.array(["un café", "une tasse de thé", "The cup", "cups of tea"] * 2, dtype=object)
+    model = make_pipeline(getattr(text, vectorizer)(**settings), LogisticRegression())
+    model.fit(texts, ["fr", "fr", "en", "en"] * 2)
+    assert edgekit.convert(model, "tflite", samples=texts, output=tmp_path / "model.edge")
+    python = _environment(tmp_path / "environment", wheel, "numpy", "ai-edge-litert")
+    command = [python, "-c", _SCRIPT, tmp_path / "model.edge", "tflite"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer.pop("runtime").startswith("litert")
     assert answer == {"passed": True, "samples": 8, "same": True, "heavy": []}

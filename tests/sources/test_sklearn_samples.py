@@ -5,7 +5,7 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -58,8 +58,15 @@ def test_texts_come_from_the_categories() -> None:
 
 def test_what_tells_nothing_of_its_columns_has_none() -> None:
     assert own(LogisticRegression(max_iter=1000), *load_iris(return_X_y=True)) is None
-    texts = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    texts = make_pipeline(HashingVectorizer(n_features=8), LogisticRegression())
     assert own(texts, ["a text", "another one"], [0, 1]) is None
+
+
+def test_texts_are_made_of_known_terms() -> None:
+    found = own(make_pipeline(TfidfVectorizer(), LogisticRegression()), ["a text", "another one"], [0, 1])
+    assert found is not None
+    assert found["X"][0] == ""
+    assert set(" ".join(found["X"]).lower().split()) == {"text", "another", "one"}
 
 
 def test_counts_stay_counts() -> None:

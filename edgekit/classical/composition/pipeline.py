@@ -12,7 +12,9 @@ from edgekit.classical.lazy import torch
 from edgekit.classical.preprocessing.selection import columns_at
 from edgekit.classical.registry import Context, rule, shifts
 from edgekit.errors import ConversionError
+from edgekit.signature import Array
 from edgekit.sources.sklearn_columns import chosen_columns
+from edgekit.sources.vectorizers import Terms, is_vectorizer
 
 # Scalers that map each column by a rising function of its own.
 _RISING = ("MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler")
@@ -26,7 +28,7 @@ def pipeline(estimator: Any, context: Context) -> Any:
     between a scaler and a split; a pipeline inside counts as its steps.
     """
     named = list(_flat(estimator, ""))
-    columns, waiting, steps = context.columns, list(context.before), []
+    columns, terms, waiting, steps = context.columns, context.terms, list(context.before), []
     for place, (name, step) in enumerate(named):
         last = place == len(named) - 1
         if not last and _rises(step) and not any(columns) and _reaches_trees(named[place + 1 :]):
@@ -36,10 +38,12 @@ def pipeline(estimator: Any, context: Context) -> Any:
         if waiting and not before:
             steps += [context.build(scaler, type(scaler).__name__) for scaler in waiting]
         waiting = []
-        steps.append(context.build(step, name, columns=columns, before=before))
-        columns = steps[-1].columns
+        steps.append(context.build(step, name, columns=columns, before=before, terms=terms))
+        columns, terms = steps[-1].columns, ()
     if not steps:
         return fitted(_identity, columns=columns)
+    if _misses_zeros([step for _, step in named]):
+        steps[-1] = fitted(_without_zeros, classes=steps[-1].classes, inner=steps[-1])
     return fitted(_one_after_another, classes=steps[-1].classes, columns=columns, steps=steps)
 
 
@@ -48,6 +52,35 @@ def _one_after_another(model: Any, x: Any) -> Answers:
     for step in transformers:
         x = step.answers(x)["transformed"]
     answers: Answers = last.answers(x)
+    return answers
+
+
+def _misses_zeros(steps: Sequence[Any]) -> bool:
+    """Whether the last step is XGBoost's and is given a sparse matrix, whose zeros it takes for missing values."""
+    first, *between = steps[:-1] or [None]
+    if type(steps[-1]).__module__.partition(".")[0] != "xgboost" or not _gives_sparse(first):
+        return False
+    from scipy.sparse import csr_matrix, issparse
+
+    # As wide as the next step asks for: what matters is whether it stays sparse.
+    rows = csr_matrix((1, int(steps[1].n_features_in_)))
+    for step in between:
+        rows = step.transform(rows)
+    return bool(issparse(rows))
+
+
+def _gives_sparse(transformer: Any) -> bool:
+    """Whether a first step gives a sparse matrix."""
+    if hasattr(transformer, "transformer_list"):
+        return any(_gives_sparse(step) for _, step in transformer.transformer_list)
+    if hasattr(transformer, "steps"):
+        return any(_gives_sparse(step) for _, step in transformer.steps)
+    encoded = type(transformer).__name__ == "OneHotEncoder" and transformer.sparse_output
+    return is_vectorizer(transformer) or bool(encoded or getattr(transformer, "sparse_output_", False))
+
+
+def _without_zeros(model: Any, x: Any) -> Answers:
+    answers: Answers = model.inner.answers(torch.where(x == 0, float("nan"), x))
     return answers
 
 
@@ -85,15 +118,17 @@ def union(estimator: Any, context: Context) -> Any:
     """The parts' answers beside each other, each times its weight: ``FeatureUnion.transform``."""
     weights = estimator.transformer_weights or {}
     parts = [
-        (_part(context, step, name, context.columns), float(weights.get(name, 1.0)))
+        (_part(context, step, name, context.columns, context.terms), float(weights.get(name, 1.0)))
         for name, step in estimator.transformer_list
         if not _drops(step)
     ]
     return _beside(parts, _joined([part.columns for part, _ in parts], None, estimator), estimator)
 
 
-def _part(context: Context, step: Any, name: str, columns: Columns) -> Any:
-    return fitted(_identity, columns=columns) if _passes(step) else context.build(step, name, columns=columns)
+def _part(context: Context, step: Any, name: str, columns: Columns, terms: Sequence[Terms | None]) -> Any:
+    if _passes(step):
+        return fitted(_identity, columns=columns)
+    return context.build(step, name, columns=columns, terms=tuple(terms))
 
 
 @rule("ColumnTransformer")
@@ -110,20 +145,40 @@ def column_transformer(estimator: Any, context: Context) -> Any:
     position = {place: index for index, place in enumerate(used)} if narrow else None
     parts, widths = [], []
     for name, step, own in every:
-        places = np.array([position[place] if position else place for place in own], np.int64)
-        if not len(places):
+        at = np.array([position[place] if position else place for place in own], np.int64)
+        if not len(at):
             continue
-        columns = columns_at(places, context.columns)
-        inner = _part(context, step, name, columns)
-        chosen = fitted(_of_columns, columns=inner.columns, inner=inner, places=places)
-        parts.append((chosen, float(weights.get(name, 1.0))))
+        terms = tuple(context.terms[place] for place in at) if context.terms else ()
+        if any(terms) and (len(at) > 1 or _passes(step)):
+            asked = f"convert a {type(estimator).__name__}"
+            why = f"{name} does more with a text than count its terms"
+            raise ConversionError(asked, why, "give it the text by another name")
+        inner = _part(context, step, name, columns_at(at, context.columns), terms)
+        parts.append((_of(at, context, inner), float(weights.get(name, 1.0))))
         given = estimator.output_indices_[name]
         widths.append(given.stop - given.start)
     return _beside(parts, _joined([part.columns for part, _ in parts], widths, estimator), estimator)
 
 
+def _of(at: Array, context: Context, inner: Any) -> Any:
+    """A part that is given the columns at some places; of a column of texts, the counts of its terms."""
+    if not any(context.terms):
+        return fitted(_of_columns, columns=inner.columns, inner=inner, places=at)
+    ends = np.cumsum([1 if terms is None else terms.width for terms in context.terms])
+    if len(at) == 1:
+        place = int(at[0])
+        start = int(ends[place - 1]) if place else 0
+        return fitted(_of_span, columns=inner.columns, inner=inner, start=start, stop=int(ends[place]))
+    return fitted(_of_columns, columns=inner.columns, inner=inner, places=ends[at] - 1)
+
+
 def _of_columns(model: Any, x: Any) -> Answers:
     answers: Answers = model.inner.answers(x[:, model.places])
+    return answers
+
+
+def _of_span(model: Any, x: Any) -> Answers:
+    answers: Answers = model.inner.answers(x[:, model.start : model.stop])
     return answers
 
 

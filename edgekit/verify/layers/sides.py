@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit.bundle.manifest import Binding
+from edgekit.bundle import Binding
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.runtime.session import to_native
 from edgekit.signature import Array, Signature, TensorSpec

@@ -26,7 +26,7 @@ _CACHED = 500_000
 
 
 def cheapest(ensemble: Ensemble, top: int, rows: int = 1) -> tuple[float, str]:
-    """The estimated nanoseconds a row of a batch of ``rows``, and by what the levels below ``top`` are best compared."""
+    """The estimated nanoseconds a row in batches of ``rows``, and by what levels below ``top`` are best compared."""
     visits = sum(max(tree.depth() - top, 0) for tree in ensemble.trees)
     first = ((1 << top) - 1) * len(ensemble.trees) * _CHOOSE
     pairs = ensemble.comparisons() if visits else 0
