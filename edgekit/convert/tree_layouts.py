@@ -118,12 +118,14 @@ def _fastest(layouts: list[_Layout], files: list[Path], options: ConvertOptions,
     if len(layouts) == 1:
         return 0, f"trees as {layouts[0]}: the only layout that seemed worth it"
     timed = {str(layout): _call(file, options) for layout, file in zip(layouts, files, strict=True)}
-    run = compare_callables(timed, max_seconds=_SECONDS, smallest_difference=_CLEARLY)
-    medians, first = run.medians_ns, str(layouts[0])
-    faster = [name for name, verdict in run.verdicts.items() if verdict == "faster"]
-    best = min(faster, key=medians.__getitem__, default=first)
-    others = "; ".join(f"{name}: {medians[name] / medians[best]:.2f} x as long" for name in medians if name != best)
-    return list(medians).index(best), f"trees as {best}, {medians[best] / 1000:.0f} us for {a_call} here ({others})"
+    run = compare_callables(timed, max_seconds=_SECONDS)
+    first = str(layouts[0])
+    # By the rounds' own ratios: what slowed the machine in a round slowed both.
+    times = {first: 1.0, **{name: ratio.hodges_lehmann for name, ratio in run.ratios.items()}}
+    best = min((name for name in times if times[name] < 1 - _CLEARLY), key=times.__getitem__, default=first)
+    others = "; ".join(f"{name}: {times[name] / times[best]:.2f} x as long" for name in times if name != best)
+    microseconds = run.medians_ns[best] / 1000
+    return list(times).index(best), f"trees as {best}, {microseconds:.0f} us for {a_call} here ({others})"
 
 
 def _call(file: Path, options: ConvertOptions) -> Callable[[], object]:
