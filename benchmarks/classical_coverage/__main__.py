@@ -7,7 +7,6 @@ benchmarks/results/classical-coverage.json and docs/coverage.md; exit code 1 whe
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import subprocess
@@ -15,9 +14,10 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from fingerprint import fingerprint, versions
 
 from classical_coverage.convert import TARGETS, outcome
 from classical_coverage.fixtures import estimators, left_out
@@ -63,17 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = [name for name in estimators() if name not in outside]
     rows = _run(names, options.processes, folder)
     found = shares(rows)
-    versions = {package: metadata.version(package) for package in _PACKAGES}
     content = {
         "schema": _SCHEMA,
-        "environment": versions,
+        "environment": versions(_PACKAGES),
         "goals": GOALS,
         "totals": found,
         "estimators": rows,
         "not_counted": outside,
     }
     RESULTS.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    listed = ", ".join(f"{package} {version}" for package, version in versions.items())
+    listed = ", ".join(f"{package} {version}" for package, version in versions(_PACKAGES).items())
     PAGE.write_text(write_page(rows, outside, GOALS, listed), encoding="utf-8")
     for target in TARGETS:
         one = found[target]
@@ -130,12 +129,8 @@ def _kept(folder: Path | None, name: str) -> dict[str, Any] | None:
 
 def _fingerprint() -> str:
     """What an outcome depends on: the rules, the routes, the fixtures, the versions."""
-    digest = hashlib.sha256(json.dumps([metadata.version(package) for package in _PACKAGES]).encode())
     folders = [ROOT / "edgekit" / name for name in ("classical", "convert", "sources", "verify", "coreml_reference")]
-    files = [file for folder in (*folders, ROOT / "converters") for file in folder.rglob("*.py")]
-    for file in [*sorted(files), *sorted(Path(__file__).parent.glob("*.py"))]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
+    return fingerprint(_PACKAGES, [*folders, ROOT / "converters", Path(__file__).parent])
 
 
 if __name__ == "__main__":
