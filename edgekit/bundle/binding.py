@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.bundle import strict
-from edgekit.preprocessing.terms import Vectorizer
+from edgekit.preprocessing.terms import MOST_COLUMNS, Vectorizer
 from edgekit.signature import TensorSpec
 
 
@@ -39,7 +39,8 @@ class Binding:
         if self.vectorizers:
             width = sum(one.width for one in self.vectorizers)
             counts = self.dtype.startswith("float") and native.shape[1:] == (width,)
-            if not counts or self.codes or self.transpose is not None:
+            # A damaged manifest would otherwise ask for memory that no machine has.
+            if not counts or width > MOST_COLUMNS or self.codes or self.transpose is not None:
                 return True
         turns = self.transpose is not None and sorted(self.transpose) != list(range(len(native.shape)))
         return turns or self.dtype != native.dtype

@@ -14,16 +14,12 @@ from edgekit.convert import registry
 from edgekit.convert.options import ConvertOptions
 from edgekit.convert.tree_layouts import convert_laid_out
 from edgekit.errors import ConversionError, missing
-from edgekit.preprocessing.terms import Vectorizer, counts
+from edgekit.preprocessing.terms import MOST_COLUMNS, Vectorizer, counts
 from edgekit.runtime.codes import encode
 from edgekit.signature import Array, TensorSpec
 
 if TYPE_CHECKING:
     from edgekit.sources.classical import ClassicalSource
-
-# A row of counts is as wide as there are terms: with five classes and 2**22 columns a file has 84 MB and answers in
-# 30 to 80 ms on a desktop, with 2**20 in 6 ms, with 2**18 in 1.3 ms.
-_MOST_COLUMNS = 1 << 22
 
 
 def convert_on_torch(source: ClassicalSource, options: ConvertOptions, target: str, output: Path) -> None:
@@ -83,8 +79,8 @@ def _counted(source: ClassicalSource, target: str) -> dict[str, tuple[Vectorizer
         why = f"{name!r} is read by a vectorizer, and by an encoder as one of several texts"
         raise ConversionError(asked, why, "give the model the column twice, by two names")
     widths = {name: terms.width for name, terms in source.terms.items()}
-    if sum(widths.values()) > _MOST_COLUMNS:
-        why = f"each text would become {sum(widths.values())} numbers, and a file takes {_MOST_COLUMNS} at most"
+    if sum(widths.values()) > MOST_COLUMNS:
+        why = f"each text would become {sum(widths.values())} numbers, and a file takes {MOST_COLUMNS} at most"
         todo = "fit it with fewer: HashingVectorizer(n_features=2**18), or max_features of the others"
         raise ConversionError(asked, why, todo)
     return {name: source.vectorizers(name) for name in source.terms}

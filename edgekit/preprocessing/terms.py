@@ -27,6 +27,9 @@ ACCENTS = (None, "ascii", "unicode")
 # More words or characters in one term than anybody counts; without a bound a text makes as many terms as it is long,
 # squared.
 LONGEST_NGRAM = 256
+# A row of counts is as wide as there are terms: with five classes and 2**22 columns a file has 84 MB and answers in
+# 30 to 80 ms on a desktop, with 2**20 in 6 ms, with 2**18 in 1.3 ms.
+MOST_COLUMNS = 1 << 22
 _MOST_FEATURES = (1 << 31) - 1
 _WHITE_SPACES = re.compile(r"\s\s+")
 _ASKED = "text vectorizer"

@@ -14,7 +14,7 @@ from bundle_parts import Parts
 
 from edgekit.bundle import Binding, Manifest
 from edgekit.errors import BundleError, InputError
-from edgekit.preprocessing.terms import Analysis, Hashing, Vectorizer, Vocabulary
+from edgekit.preprocessing.terms import MOST_COLUMNS, Analysis, Hashing, Vectorizer, Vocabulary
 from edgekit.signature import Signature, TensorSpec
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "manifest.schema.json"
@@ -123,6 +123,18 @@ def test_an_analysis_is_read_strictly(parts: Parts, changes: dict[str, object], 
 def test_counts_are_of_one_text_a_row(parts: Parts, shape: tuple[int | None, ...]) -> None:
     with pytest.raises(InputError, match="not those of the bundle's signature"):
         counting(parts, WORDS, HASHES, shape=shape)
+
+
+def test_a_row_of_counts_is_no_wider_than_a_converter_makes_it(parts: Parts) -> None:
+    """A file and a vectorizer that agree on a width that no memory holds are refused when the manifest is read."""
+    widest = Hashing(Analysis("char"), MOST_COLUMNS)
+    data = json.loads(counting(parts, widest, width=MOST_COLUMNS).to_bytes())
+    assert Manifest.from_json(data).vectorizers == (widest,)
+    first(data)["n_features"] = 2**31 - 1
+    for artifact in data["artifacts"]:
+        artifact["signature"]["inputs"][0]["shape"][1] = 2**31 - 1
+    with pytest.raises(BundleError, match="does not fit"):
+        Manifest.from_json(data)
 
 
 def test_counts_are_floats_of_inputs(parts: Parts) -> None:
