@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,4 +38,4 @@ if TYPE_CHECKING:
 )
 def lightgbm_to_onnx(source: LightgbmSource, options: ConvertOptions, output: Path) -> None:
     """Convert the module that answers as the model does; labels of text come as their codes."""
-    convert_on_torch(source, options, "onnx", output)
+    convert_on_torch(source, dataclasses.replace(options, dynamic_batch=True), "onnx", output)

@@ -55,8 +55,8 @@ def test_any_texts_are_counted_as_count_vectorizer_counts_them(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of settings that do not go together, which scikit-learn passes over
-        # The words make a vocabulary where the drawn texts have none.
-        vectorizer = CountVectorizer(**chosen).fit([*fitted, "some words that nobody would stop 0123456789 __"])
+        # The words make a vocabulary where the drawn texts have none: four that no list stops, for runs of four.
+        vectorizer = CountVectorizer(**chosen).fit([*fitted, "cats chase small mice round green gardens 0123456789 __"])
         agrees(vectorizer, [*texts, *fitted])
 
 

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, count, write."""
     parser = argparse.ArgumentParser(prog="classical_speed", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--only", default="", metavar="WORD", help="combinations with it in their name; no page")
-    parser.add_argument("--seconds", type=float, default=5.0, help="timed, for one row and again for 1,000 (5)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="timed, each of three times a combination (5)")
     parser.add_argument("--fresh", action="store_true", help="forget what an interrupted run has done")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of what is done already")
     options = parser.parse_args(argv)

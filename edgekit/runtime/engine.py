@@ -20,11 +20,13 @@ class Buffers:
         inputs: writable arrays by native name; the caller fills them.
         outputs: arrays by native name; each call overwrites them.
         invoke: runs the model on the buffers.
+        owner: what the memory and the model belong to, where nothing else here keeps it.
     """
 
     inputs: dict[str, Array]
     outputs: dict[str, Array]
     invoke: Any
+    owner: Any = None
 
 
 class Engine(ABC):

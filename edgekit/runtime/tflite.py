@@ -87,8 +87,8 @@ class TfliteEngine(Engine):
                 raise ExecutionError("bind a TFLite model", _line(error), "use session.run") from error
             self._interpreter, self._shapes = self._open(), {}
         # The public invoke refuses to run while anyone looks at the memory, because a resize would move it: nobody
-        # resizes this interpreter.
-        return Buffers(inputs, outputs, interpreter._interpreter.Invoke)
+        # resizes this interpreter. The model's bytes belong to the Python object around it.
+        return Buffers(inputs, outputs, interpreter._interpreter.Invoke, interpreter)
 
     def _allocate(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         if self._shapes == shapes:

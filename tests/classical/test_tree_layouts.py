@@ -1,5 +1,6 @@
 """Every layout of trees gives the leaves that a walk by hand comes to, and the layouts reach the files."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,8 @@ def test_onnx_files_hold_the_operator(tmp_path: Path) -> None:
     bundle = edgekit.Bundle.open(tmp_path / "m.edge")
     content = bytes(bundle.model_bytes(bundle.artifact("onnx")))
     assert "TreeEnsembleRegressor" in {node.op_type for node in onnx.load_from_string(content).graph.node}
-    assert OnnxEngine(content).signature.inputs
+    (taken,) = OnnxEngine(content).signature.inputs
+    assert taken.shape == (None, CANCER[0].shape[1])
 
 
 @pytest.mark.parametrize("rows", [None, 32])
@@ -150,3 +152,11 @@ def test_tflite_files_are_measured(model: Any, rows: int | None, tmp_path: Path)
             session.run({"X": x[:count].astype(np.float32)})[name], model.predict(x[:count]), rtol=1e-5
         )
     assert len(session.bind().inputs["X"]) == (rows or 1)
+    # A bound session needs no other: what the file's bytes belong to stays.
+    bound = edgekit.load(tmp_path / "m.edge").bind()
+    gc.collect()
+    garbage = [np.full(size, 0xA5, np.uint8) for size in (1 << 12, 1 << 16, 1 << 18, 1 << 20) for _ in range(50)]
+    bound.inputs["X"][...] = x[: rows or 1]
+    bound()
+    np.testing.assert_allclose(bound.outputs[name], model.predict(x[: rows or 1]), rtol=1e-5)
+    assert len(garbage) == 200

@@ -20,7 +20,7 @@ TREES = 0
 # A level is cut to the trees that have not ended where that leaves out at least this share of them.
 _CUT = 0.15
 # Nanoseconds in LiteRT on x86-64, a number in a batch: to look up, to compare and choose, to compare.
-_LOOK, _CHOOSE, _COMPARE = 5.4, 1.1, 0.6
+_LOOK, _CHOOSE, _COMPARE = 5.4, 2.2, 0.6
 # As many numbers as a processor's cache may hold: look-ups in more are slower than comparisons at each node.
 _CACHED = 500_000
 
