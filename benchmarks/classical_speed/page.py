@@ -16,6 +16,8 @@ LightGBM) makes, which holds its trees as ONNX's operator TreeEnsemble. Less is 
 machine's absolute times mean little; the peer's are given for orientation. *No difference* is the interval of the peer
 timed against itself in the same run: what lies inside it says nothing.
 
+onnxmltools' LightGBM files can answer otherwise where a value lies on a split: they are a baseline of speed alone.
+
 The converted files run in bound sessions, their inputs filled beforehand. *As chosen* is the TFLite file of 1,000 rows
 that `--input-shape X=1000,…` gives, in the [layout of trees](classical.md#trees) that the conversion chose; *look-ups
 below 3* and so on are the layouts one by one. Of spam there are 921 such rows: some come twice.
