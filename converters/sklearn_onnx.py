@@ -34,7 +34,7 @@ _TOLERANCE = Tolerance(sqnr_db=90, label_agreement=1.0)
         "NMF, dictionary learning by lasso or lars",
         "text vectorizers that call Python's own functions",
         "text beyond ASCII where the file splits it itself (the verdict says whether)",
-        "trees behind a projection (PCA) or tf-idf: rounding can turn a row at a split",
+        "trees behind what computes new columns (PCA, PolynomialFeatures, tf-idf): rounding can turn a row at a split",
     ),
 )
 def sklearn_to_onnx(source: SklearnSource, options: ConvertOptions, output: Path) -> None:
@@ -67,7 +67,7 @@ def _departure(source: SklearnSource, options: ConvertOptions, output: Path) -> 
 
     # Numbers are probed by the model's own; which texts a file splits otherwise only texts tell.
     examples = options.samples if source.terms and options.samples else options.example
-    runs = [run for run in (examples, source.own_samples(seed=0)) if run]
+    runs = [run for run in (examples, source.own_samples(seed=0), options.probes) if run]
     if executable("onnx") or not runs:
         return ""
     wanted, found = [], []

@@ -99,6 +99,7 @@ def _checked(
         prepared.signature,
         prepared.samples.runs(),
         reference,
+        probes=prepared.probes,
         synthetic=prepared.samples.synthetic,
         notes=prepared.samples.notes if prepared.samples.synthetic else (),
         threads=threads,

@@ -30,6 +30,8 @@ def write_reference(work: Path, prepared: Prepared, runs: Sequence[Mapping[str, 
         names = prepared.signature.output_names
         arrays = {f"{i}.{j}": _storable(run[name]) for i, run in enumerate(runs) for j, name in enumerate(names)}
         np.savez(work / REFERENCE, **arrays)  # type: ignore[arg-type]
+        if prepared.probes is not None:
+            prepared.probes.save(work)
     write_json(work / SOURCE, source_facts(prepared))
 
 

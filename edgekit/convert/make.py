@@ -86,6 +86,7 @@ def make_options(prepared: Prepared, request: ConvertRequest, route: Route) -> C
         outputs=outputs,
         example=_example(prepared, dynamic=any(spec.shape[:1] == (None,) for spec in prepared.signature.inputs)),
         samples=prepared.samples.head(_MOST_SAMPLES).arrays if prepared.samples.batched else {},
+        probes=prepared.probes.given.arrays if prepared.probes else {},
         channels_last=_channels_last(prepared, request),
         dynamic_batch=dynamic,
     )

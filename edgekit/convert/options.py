@@ -20,6 +20,7 @@ class ConvertOptions:
         outputs: the model file's output names by the source's, likewise.
         example: one run's inputs by the source's names, exactly as ``source.predict`` takes them.
         samples: the first of the samples by the source's names, up to 256 rows; empty where a sample is no row.
+        probes: rows at the splits of trees, likewise; empty where there are none.
         scheme: ``float32``, or another scheme that the route declares (Core ML's ``float16``).
         channels_last: the inputs, by the source's names, that the model file is to take as NHWC instead of NCHW.
         dynamic_batch: keep the leading dimension of every input and output dynamic.
@@ -32,6 +33,7 @@ class ConvertOptions:
     outputs: Mapping[str, str]
     example: Mapping[str, Array]
     samples: Mapping[str, Array] = field(default_factory=dict)
+    probes: Mapping[str, Array] = field(default_factory=dict)
     scheme: str = "float32"
     channels_last: tuple[str, ...] = field(default=())
     dynamic_batch: bool = False

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgekit.convert.probes import Probes, behind_others, probes_of
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import ExecutionError, InputError
 from edgekit.preprocessing import Contract
@@ -23,6 +25,7 @@ SYNTHETIC_SAMPLES = 8
 OWN_SAMPLES = (
     "the samples were made from the model's own thresholds, ranges, categories and terms; give yours with --samples"
 )
+_UNPROBED = "its trees were not asked at their splits, because other steps come first: a row close to a split may turn"
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Prepared:
         contract: how pictures become inputs.
         notes: what a reader of the results should know.
         calibration: other samples, for the ranges of calibrated schemes; None where none is asked for.
+        seed: of what is drawn.
     """
 
     source: Source
@@ -42,11 +46,17 @@ class Prepared:
     contract: Contract | None
     notes: tuple[str, ...] = ()
     calibration: Samples | None = None
+    seed: int = 0
 
     @property
     def signature(self) -> Signature:
         """The source's signature, which becomes the bundle's."""
         return self.source.signature
+
+    @cached_property
+    def probes(self) -> Probes | None:
+        """Rows at the splits of trees; ``None`` where the model has none that its rows come to as they are."""
+        return probes_of(self.source, self.samples, self.seed)
 
 
 def prepare(
@@ -90,7 +100,10 @@ def prepare(
     else:
         samples = fit(raw, source.signature, source.columns, allow_nan=source.accepts_nan)
     calibration, samples = split(samples, request.schemes, request.seed)
-    return Prepared(source, samples, contract, _notes(request, source), calibration)
+    prepared = Prepared(source, samples, contract, _notes(request, source), calibration, request.seed)
+    if prepared.probes is None and behind_others(source):
+        prepared.notes = (*prepared.notes, _UNPROBED)
+    return prepared
 
 
 def _made_up(source: Source, seed: int) -> Samples:

@@ -98,6 +98,7 @@ def _convert(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _verify(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    from edgekit.convert.probes import Probes
     from edgekit.samples import Samples
     from edgekit.signature import Signature
     from edgekit.verify.execute import execute
@@ -112,6 +113,7 @@ def _verify(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         signature,
         samples.runs(),
         read_reference(work, signature),
+        probes=Probes.load(work),
         synthetic=samples.synthetic,
         notes=samples.notes if samples.synthetic else (),
         threads=job["threads"],

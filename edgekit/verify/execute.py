@@ -18,6 +18,7 @@ from edgekit.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from edgekit.convert.make import Made
+    from edgekit.convert.probes import Probes
 
 # At least 11 calls: the fewest from which a median may be reported (MLPerf's early stopping, p50); at most a second.
 _CALLS = (11, 101)
@@ -33,6 +34,7 @@ def execute(
     reference: Sequence[Mapping[str, Array]] | None,
     *,
     synthetic: bool,
+    probes: Probes | None = None,
     notes: Sequence[str] = (),
     threads: int | None = None,
 ) -> tuple[Verdict, float | None]:
@@ -45,6 +47,7 @@ def execute(
         runs: the samples, run by run.
         reference: the original's outputs; ``None`` where nothing ran it.
         synthetic: whether the samples are nobody's data.
+        probes: rows at the splits of trees, which files of the original's own precision are asked too.
         notes: what the verdict should say of the samples.
         threads: threads of the runtime.
 
@@ -62,6 +65,8 @@ def execute(
     session = Session(engine, signature, made.inputs, made.outputs)
     given = list(runs)
     verdict = judge(session, reference, given, made.tolerance, synthetic=synthetic, samples=_rows(given, signature))
+    if probes is not None and verdict.passed is not None and made.scheme == "float32":
+        verdict = probes.judge(verdict, session, made.tolerance)
     verdict = dataclasses.replace(verdict, notes=(*made.notes, *notes, *verdict.notes))
     # An evaluator's time says nothing of a device.
     timed = verdict.passed is not None and not session.emulated

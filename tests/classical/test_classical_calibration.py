@@ -48,6 +48,9 @@ CLASSIFIERS = [
 @pytest.mark.parametrize("classifier", CLASSIFIERS, ids=named)
 @pytest.mark.parametrize(("rows", "labels"), DATA, ids=named)
 def test_calibrated(classifier: Any, method: str, rows: np.ndarray, labels: np.ndarray) -> None:
+    if method == "temperature" and labels.dtype.kind == "i":
+        # scikit-learn 1.9 takes integers for positions there, and reads past the end of its arrays with others.
+        labels = np.unique(labels, return_inverse=True)[1]
     calibrated = CalibratedClassifierCV(classifier, method=method, cv=3).fit(rows, labels)
     # One row of noise is 4e-11 from a tie of sigmoids that are nearly 1, three rows are 1e-14 from one of a forest's
     # fractions: float32 has them as ties.

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 
 from edgekit.classical.trees.thresholds import probes, pulled_back, transformed
 from edgekit.classical.trees.tree import Tree
@@ -22,6 +30,8 @@ SCALERS = {
     "largest": (MaxAbsScaler().fit(ROWS),),
     "robust": (RobustScaler().fit(ROWS),),
     "two": (StandardScaler().fit(ROWS), MinMaxScaler().fit(StandardScaler().fit_transform(ROWS))),
+    "power": (PowerTransformer().fit(ROWS),),
+    "quantiles": (QuantileTransformer(n_quantiles=40, output_distribution="normal").fit(ROWS),),
     "cube": (FunctionTransformer(np.cbrt).fit(ROWS),),
 }
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)

@@ -27,7 +27,8 @@ LAYOUTS: list[tuple[str, dict[str, Any]]] = [
     *(("lookup", {"top": top, "by": by}) for top in (1, 2, 4) for by in ("pairs", "nodes")),
 ]
 # Few numbers, so that rows meet thresholds and one another; NaN and what lies beyond every threshold.
-NUMBERS = np.array([-1e38, -2, -1, -0.0, 0, 0.5, 1, 2, 3, 1e38, np.nan, np.finfo(np.float32).max], np.float32)
+THRESHOLDS = [-1e38, -2, -1, -0.0, 0, 0.1, 0.5, 1, 2, 3, 1e38, np.inf]
+NUMBERS = np.array([*THRESHOLDS, np.nan, np.finfo(np.float32).max, -np.inf], np.float32)
 CANCER, DIGITS = load_breast_cancer(return_X_y=True), load_digits(return_X_y=True)
 
 
@@ -42,7 +43,7 @@ def trees(draw: Any, features: int, outputs: int) -> Tree:
         splits = depth < 5 and draw(st.booleans())
         node = {
             "feature": draw(st.integers(0, features - 1)) if splits else -1,
-            "threshold": draw(st.sampled_from([*NUMBERS[:-2].tolist(), np.inf, 0.1])) if splits else -2.0,
+            "threshold": draw(st.sampled_from(THRESHOLDS)) if splits else -2.0,
             "missing": draw(st.booleans()) and splits,
             "value": [float(draw(st.integers(-3, 3))) for _ in range(outputs)],
             "categories": frozenset(draw(st.sets(st.integers(0, 4))))

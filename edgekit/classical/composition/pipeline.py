@@ -16,8 +16,8 @@ from edgekit.signature import Array
 from edgekit.sources.sklearn_columns import chosen_columns
 from edgekit.sources.vectorizers import Terms, is_vectorizer
 
-# Scalers that map each column by a rising function of its own.
-_RISING = ("MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler")
+# What maps each column by a rising function of its own. (Box-Cox takes positive numbers alone.)
+_RISING = ("MaxAbsScaler", "MinMaxScaler", "PowerTransformer", "QuantileTransformer", "RobustScaler", "StandardScaler")
 
 
 @rule("Pipeline")
@@ -27,11 +27,11 @@ def pipeline(estimator: Any, context: Context) -> Any:
     Scalers right before trees are not computed: the trees' thresholds are shifted by them, so that no value is rounded
     between a scaler and a split; a pipeline inside counts as its steps.
     """
-    named = list(_flat(estimator, ""))
+    named = list(flat_steps(estimator))
     columns, terms, waiting, steps = context.columns, context.terms, list(context.before), []
     for place, (name, step) in enumerate(named):
         last = place == len(named) - 1
-        if not last and _rises(step) and not any(columns) and _reaches_trees(named[place + 1 :]):
+        if not last and rises(step) and not any(columns) and _reaches_trees(named[place + 1 :]):
             waiting.append(step)
             continue
         before = tuple(waiting) if shifts(step) else ()
@@ -89,10 +89,11 @@ def _identity(model: Any, x: Any) -> Answers:
     return {"transformed": x}
 
 
-def _flat(estimator: Any, path: str) -> Iterator[tuple[str, Any]]:
+def flat_steps(estimator: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """A pipeline's steps by their paths, those of pipelines inside too; what passes rows on is left out."""
     for name, step in estimator.steps:
         if type(step).__name__ == "Pipeline" and type(step).__module__.startswith("sklearn."):
-            yield from _flat(step, f"{path}{name}.")
+            yield from flat_steps(step, f"{path}{name}.")
         elif not _passes(step):
             yield f"{path}{name}", step
 
@@ -101,14 +102,16 @@ def _passes(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 
-def _rises(step: Any) -> bool:
-    return type(step).__name__ in _RISING and type(step).__module__.startswith("sklearn.")
+def rises(step: Any) -> bool:
+    """Whether a transformer maps each column by a rising function of its own."""
+    of_scikit_learn = type(step).__name__ in _RISING and type(step).__module__.startswith("sklearn.")
+    return of_scikit_learn and getattr(step, "method", None) != "box-cox"
 
 
 def _reaches_trees(steps: Sequence[tuple[str, Any]]) -> bool:
     """Whether nothing but scalers stands before an estimator that shifts its thresholds by them."""
     for _, step in steps:
-        if not _rises(step):
+        if not rises(step):
             return shifts(step)
     return False
 

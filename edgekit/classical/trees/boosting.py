@@ -66,10 +66,9 @@ def hist_gradient_boosting(estimator: Any, context: Context) -> Any:
     """
     reads = _encoder(estimator, context)
     groups = estimator.n_trees_per_iteration_
-    predictors = [one for stage in estimator._predictors for one in stage]
     base = np.broadcast_to(np.asarray(estimator._baseline_prediction, np.float64).reshape(-1), groups)
     margins = summed_trees(
-        [_hist_tree(one) for one in predictors],
+        _grown(estimator),
         list(range(groups)) * len(estimator._predictors),
         base,
         before=context.before,
@@ -90,6 +89,15 @@ def hist_gradient_boosting(estimator: Any, context: Context) -> Any:
         name = type(estimator).__name__
         raise ConversionError(f"convert a {name}", f"edgekit does not know its link, {link}", "use another loss")
     return fitted(_boosted, margins=margins, initial=None, reads=reads, logarithmic=link == "LogLink")
+
+
+def hist_trees(estimator: Any) -> list[Tree]:
+    """The trees of a HistGradientBoosting of numbers; none where columns are categories: it orders them anew."""
+    return _grown(estimator) if estimator.is_categorical_ is None else []
+
+
+def _grown(estimator: Any) -> list[Tree]:
+    return [_hist_tree(one) for stage in estimator._predictors for one in stage]
 
 
 def _hist_tree(predictor: Any) -> Tree:

@@ -28,6 +28,7 @@ class Columns:
         features: how many of the row's features are read.
         twice: whether there is a second copy of them.
         sets: by feature, the sets of categories that nodes ask for, and the column that tells of each.
+        absent: by feature, the column that tells whether it is NaN: for nodes that send every number left.
         constant: the last column.
         largest: the largest threshold among :meth:`given`'s columns.
     """
@@ -50,6 +51,10 @@ class Columns:
             for one in sets:
                 sets[one] = place
                 place += 1
+        self.absent: dict[int, int] = {}
+        for feature in sorted({int(one) for tree in trees for one in tree.feature[takes_numbers(tree)]}):
+            self.absent[feature] = place
+            place += 1
         self.constant = place
 
     def of(self, tree: Tree) -> Array:
@@ -59,6 +64,8 @@ class Columns:
             column = np.where((tree.feature >= 0) & np.asarray(tree.missing_left), column + self.features, column)
         for node, members in tree.categories.items():
             column[node] = self.sets[int(tree.feature[node])][members, _left(tree, node)]
+        for node in np.flatnonzero(takes_numbers(tree)):
+            column[node] = self.absent[int(tree.feature[node])]
         return column
 
     def second(self, column: Array) -> Array:
@@ -83,9 +90,9 @@ class Columns:
         features = x[:, : self.features]
         parts = [features]
         if self.twice:
-            missing = torch.isnan(features)
-            bounded = torch.clamp(features, -_BOUND, _BOUND)
-            parts = [torch.where(missing, LARGEST, bounded), torch.where(missing, -LARGEST, bounded)]
+            # Infinity is beyond every threshold, as NaN is.
+            bounded = torch.where(features <= LARGEST, torch.clamp(features, -_BOUND, _BOUND), LARGEST)
+            parts = [bounded, torch.where(torch.isnan(features), -LARGEST, bounded)]
         return torch.cat([*parts, *self._memberships(model, x), torch.full_like(x[:, :1], LARGEST)], dim=1)
 
     def signed(self, model: Any, x: Any) -> Any:
@@ -93,7 +100,7 @@ class Columns:
 
         NaN is above no threshold. What is asked of a feature's negative the other way round sends NaN the other way.
         """
-        if not self.sets and not self.twice:
+        if not self.sets and not self.absent and not self.twice:
             return x
         features = x[:, : self.features]
         return torch.cat([features, *([-features] if self.twice else []), *self._memberships(model, x)], dim=1)
@@ -106,8 +113,16 @@ class Columns:
             known = (value >= 0) & (value < size) & (torch.floor(value) == value)
             place = torch.where(known, value, torch.where(torch.isnan(value), float(size + 1), float(size)))
             found.append(functional.embedding(place.to(torch.int32), table))
+        found += [torch.isnan(x[:, feature : feature + 1]).to(x.dtype) for feature in self.absent]
         return found
 
 
 def _left(tree: Tree, node: int) -> bool:
     return tree.missing_left is not None and bool(tree.missing_left[node])
+
+
+def takes_numbers(tree: Tree) -> Array:
+    """Of a tree's nodes, bool [nodes], those that send every number left, infinity too: what they tell is NaN."""
+    every = (tree.feature >= 0) & np.isposinf(tree.threshold)
+    every[list(tree.categories)] = False
+    return every

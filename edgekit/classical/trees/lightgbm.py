@@ -125,6 +125,12 @@ def _require_all_iterations(estimator: Any) -> None:
             raise ConversionError(asked, "each row takes all trees once converted", f"set {name}=False")
 
 
+def trees_of(estimator: Any) -> list[Tree]:
+    """The trees by which it answers; none where it takes zeros as missing."""
+    text = parse(getattr(estimator, "booster_", estimator).model_to_string())
+    return [] if _zero_columns(text, estimator) else [_tree(tree, estimator) for tree in text.trees]
+
+
 def _model(estimator: Any, native: Any, context: Context, *, classes: Array | None) -> Any:
     text = parse(native.model_to_string())
     link, slope = _link(text, estimator)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.classical.trees.columns import LARGEST, Columns
+from edgekit.classical.trees.columns import LARGEST, Columns, takes_numbers
 from edgekit.classical.trees.thresholds import pulled_back
 from edgekit.signature import Array
 
@@ -97,6 +97,8 @@ def _thresholds(tree: Tree, before: Sequence[Any], *, wide: bool) -> Array:
     threshold = np.zeros(len(tree.feature))
     found = pulled_back(tree.feature[splits], tree.threshold[splits], before, wide=wide)
     threshold[splits] = np.minimum(found, LARGEST)
-    # A membership is 1 or 0, and members go left.
+    # A membership is 1 or 0, and members go left; so is whether a number is missing, and both may go left.
     threshold[list(tree.categories)] = 0.5
+    numbers = takes_numbers(tree)
+    threshold[numbers] = 0.5 if tree.missing_left is None else np.where(tree.missing_left, 1.0, 0.5)[numbers]
     return threshold

@@ -65,17 +65,31 @@ def xgb_classifier(estimator: Any, context: Context) -> Any:
     return _wrapped(estimator, context, classes=np.asarray(estimator.classes_))
 
 
+def trees_of(estimator: Any) -> list[Tree]:
+    """The trees by which it answers; none where a number stands for missing values, or where it has none."""
+    native = hasattr(estimator, "save_raw")
+    machine = _dump(estimator if native else estimator.get_booster())["gradient_booster"]
+    if machine["name"] == "gblinear" or not (native or _missing(estimator) is None):
+        return []
+    return _grown(machine, None if native else _rounds(estimator))[0]
+
+
 def _wrapped(estimator: Any, context: Context, classes: Array | None) -> Any:
+    learner = _dump(estimator.get_booster())
+    missing, rounds = _missing(estimator), _rounds(estimator)
+    return _model(estimator, learner, context, rounds=rounds, missing=missing, classes=classes)
+
+
+def _missing(estimator: Any) -> float | None:
+    """The number that stands for a missing value beside NaN."""
     missing = float(estimator.missing) if estimator.missing is not None else float("nan")
-    rounds = getattr(estimator, "best_iteration", None)
-    return _model(
-        estimator,
-        _dump(estimator.get_booster()),
-        context,
-        rounds=None if rounds is None else int(rounds) + 1,
-        missing=None if np.isnan(missing) else missing,
-        classes=classes,
-    )
+    return None if np.isnan(missing) else missing
+
+
+def _rounds(estimator: Any) -> int | None:
+    """How many rounds answer, where training stopped early."""
+    best = getattr(estimator, "best_iteration", None)
+    return None if best is None else int(best) + 1
 
 
 def _dump(booster: Any) -> Mapping[str, Any]:
@@ -147,15 +161,19 @@ def _linear_margins(model: Any, x: Any) -> Answers:
 
 
 def _trees(estimator: Any, machine: Mapping[str, Any], base: Array, rounds: int | None, context: Context) -> Any:
-    inner = machine.get("gbtree", machine)
-    model = inner["model"]
+    found, groups = _grown(machine, rounds)
+    if any(tree.categories for tree in found):
+        refuse_before(estimator, context, "splits by categories")
+    return summed_trees(found, groups, base, before=context.before)
+
+
+def _grown(machine: Mapping[str, Any], rounds: int | None) -> tuple[list[Tree], list[int]]:
+    """The trees of the first rounds, and the group that each adds to."""
+    model = machine.get("gbtree", machine)["model"]
     trees, groups = model["trees"], model["tree_info"]
     count = len(trees) if rounds is None else model["iteration_indptr"][rounds]
     weights = machine.get("weight_drop") or [1.0] * len(trees)
-    found = [_tree(tree, weight) for tree, weight in zip(trees[:count], weights, strict=False)]
-    if any(tree.categories for tree in found):
-        refuse_before(estimator, context, "splits by categories")
-    return summed_trees(found, groups[:count], base, before=context.before)
+    return [_tree(tree, weight) for tree, weight in zip(trees[:count], weights, strict=False)], groups[:count]
 
 
 def _tree(data: Mapping[str, Any], weight: float) -> Tree:
