@@ -115,7 +115,7 @@ def artifact_row(artifact: Artifact) -> dict[str, Any]:
         "executed_by": verdict.executed_by,
         "reason": verdict.reason,
         "problems": verdict.problems,
-        "notes": verdict.notes,
+        "notes": (*verdict.findings, *verdict.notes),
         "sqnr": numbers.decibels(_least_sqnr(verdict)),
         "error": numbers.error(whole["max_abs_error"]),
         "relative": numbers.error(whole["max_abs_error_relative"]),

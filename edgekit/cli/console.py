@@ -56,9 +56,14 @@ def say(text: str, label: str = "", *, style: str = "") -> None:
 
 
 def say_notes(rows: Iterable[Mapping[str, Any]]) -> None:
-    """What verdicts note, on stderr: each note once, after the artifacts that it speaks of."""
+    """What verdicts measured and note, on stderr: each note once, after the artifacts that it speaks of."""
+    from edgekit.verify.verdict import Verdict
+
     notes: dict[str, list[str]] = {}
     for row in rows:
+        findings = Verdict.from_json(row["verdict"]).findings
+        if findings:
+            say(f"{row['target']} {row['scheme']}: {'; '.join(findings)}")
         for note in row["verdict"].get("notes", ()):
             notes.setdefault(note, []).append(f"{row['target']} {row['scheme']}".strip())
     for note, names in notes.items():

@@ -23,6 +23,8 @@ HELP = """Convert a trained model, execute what was made, compare it with the or
   edgekit convert model.keras --to tflite --quantize float16
 
   edgekit convert model.joblib --trust --samples table.csv
+
+  edgekit convert model.pt2 --quantize int8 --samples x.npz --metric accuracy --labels y.npy
 """
 
 
@@ -60,6 +62,21 @@ def convert(
     tolerance: Annotated[
         str, typer.Option("--tolerance", help="Bounds of your own: sqnr_db=60,label_agreement=0.99.")
     ] = "",
+    calibration: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--calibration", help="Samples for ranges.", show_default="half of --samples"),
+    ] = None,
+    metric: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--metric", help="accuracy, top5, auc, f1, mse, mae, map or module:function.", show_default=False),
+    ] = None,
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--labels", help="What is right of each sample: .npy, .npz, .csv or .txt.", show_default=False),
+    ] = None,
+    allow_slower: Annotated[  # noqa: FBT002
+        bool, typer.Option("--allow-slower", help="Keep quantized files that are slower than float32 here.")
+    ] = False,
     seed: options.Seed = 0,
     threads: options.Threads = None,
     timeout: Annotated[float, typer.Option("--timeout", help="Seconds a target may take.")] = 1800.0,
@@ -115,6 +132,10 @@ def convert(
             input_dtypes=dtypes,
             columns=columns,
             tolerance=parse_tolerance(tolerance) if tolerance else None,
+            calibration=calibration,
+            metric=metric,
+            labels=labels,
+            allow_slower=allow_slower,
             seed=seed,
             threads=threads,
             timeout=timeout,

@@ -50,7 +50,7 @@ def run(native: Any, request: ConvertRequest, given: RawSamples | None, work: Pa
                     with _captured(log):
                         made = make_scheme(prepared, request, planned[target], scheme, work, at)
                         at(f"run the {target} {scheme} model")
-                        checked = _checked(target, made, prepared, reference, request.threads, log)
+                        checked = _checked(target, made, prepared, reference, request.metric, request.threads, log)
                     result.checked.append(checked)
                 except EdgekitError as error:
                     result.failed.append(NotMade(target, scheme, error, log))
@@ -88,6 +88,7 @@ def _checked(
     made: Made,
     prepared: Prepared,
     reference: Sequence[Mapping[str, Array]] | None,
+    metric: str | None,
     threads: int | None,
     log: Path,
 ) -> Checked:
@@ -97,11 +98,10 @@ def _checked(
         target,
         made,
         prepared.signature,
-        prepared.samples.runs(),
+        prepared.samples,
         reference,
         probes=prepared.probes,
-        synthetic=prepared.samples.synthetic,
-        notes=prepared.samples.notes if prepared.samples.synthetic else (),
+        metric=metric,
         threads=threads,
     )
     return Checked(target, made, verdict, call_ms, log)

@@ -68,6 +68,7 @@ def made_to_json(made: Made) -> dict[str, Any]:
         "versions": dict(made.versions),
         "runtimes": dict(made.runtimes),
         "notes": list(made.notes),
+        "base": made_to_json(made.base) if made.base else None,
     }
 
 
@@ -84,6 +85,7 @@ def made_from_json(data: Mapping[str, Any]) -> Made:
         data["versions"],
         data["runtimes"],
         tuple(data["notes"]),
+        made_from_json(data["base"]) if data["base"] else None,
     )
 
 

@@ -31,7 +31,21 @@ _MOST_SAMPLES = 256
 
 @dataclass(frozen=True)
 class Made:
-    """One model file that a converter or quantizer wrote, not verified yet."""
+    """One model file that a converter or quantizer wrote, not verified yet.
+
+    Attributes:
+        scheme: the scheme.
+        path: the file.
+        seconds: how long it took.
+        signature: the file's own.
+        inputs: from the bundle's inputs to the file's.
+        outputs: from the file's outputs to the bundle's.
+        tolerance: what its verification is to keep.
+        versions: of the packages that made it.
+        runtimes: the oldest that take it.
+        notes: what a reader of the verdict should know of how it was made.
+        base: the float32 file that a quantizer made it of.
+    """
 
     scheme: str
     path: Path
@@ -43,6 +57,7 @@ class Made:
     versions: Mapping[str, str]
     runtimes: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    base: Made | None = None
 
 
 def check_targets(prepared: Prepared, request: ConvertRequest) -> dict[str, tuple[Route, ConvertOptions]]:
@@ -139,21 +154,24 @@ def make_scheme(
     suffix = SUFFIXES[route.target]
     path = folder / f"{scheme}{suffix}"
     started = time.perf_counter()
+    base: Made | None = None
     if scheme in route.schemes:
         progress(f"convert to {route.target} {scheme}")
         route.convert(prepared.source, dataclasses.replace(options, scheme=scheme), path)
     else:
         # A quantizer starts from the float32 file, whether or not that is wanted too.
-        base = folder / f"float32{suffix}"
-        if not base.exists():
+        plain = folder / f"float32{suffix}"
+        if not plain.exists():
             progress(f"convert to {route.target} float32")
-            route.convert(prepared.source, options, base)
+            route.convert(prepared.source, options, plain)
+        base = _made(prepared, request, route, options, plain, "float32", 0.0)
         progress(f"quantize {route.target} to {scheme}")
-        calibration = _calibration(prepared, options, route.target, base) if SCHEMES[scheme].calibrated else None
-        if quantizers.get(route.target, scheme)(base, path, calibration) == 0:
+        calibration = _calibration(prepared, options, route.target, plain) if SCHEMES[scheme].calibrated else None
+        if quantizers.get(route.target, scheme)(plain, path, calibration) == 0:
             why = "not one tensor of this model was quantized"
             raise ConversionError(f"--quantize {scheme} for {route.target}", why, f"leave {scheme} out for this model")
-    return _made(prepared, request, route, options, path, scheme, time.perf_counter() - started)
+    made = _made(prepared, request, route, options, path, scheme, time.perf_counter() - started)
+    return dataclasses.replace(made, base=base)
 
 
 def _calibration(prepared: Prepared, options: ConvertOptions, target: str, model: Path) -> Calibration | None:

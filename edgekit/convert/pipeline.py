@@ -21,6 +21,7 @@ from edgekit.convert.registry import SUFFIXES
 from edgekit.convert.request import ConvertRequest
 from edgekit.convert.supervisor import Event
 from edgekit.errors import EdgekitError, InputError, StorageError, VerificationError
+from edgekit.metrics.labels import checked
 from edgekit.preprocessing import Contract
 from edgekit.samples import RawSamples
 from edgekit.samples.tables import read_frame, write_parquet
@@ -122,6 +123,10 @@ def convert(
     input_dtypes: Mapping[str, str] | None = None,
     columns: str | None = None,
     tolerance: Mapping[str, float] | None = None,
+    calibration: str | Path | None = None,
+    metric: str | None = None,
+    labels: str | Path | Array | None = None,
+    allow_slower: bool = False,
     seed: int = 0,
     threads: int | None = None,
     timeout: float = 1800.0,
@@ -157,6 +162,11 @@ def convert(
             ``matrix`` makes one input of all; without, columns that the model selects by name or that have several
             dtypes are named.
         tolerance: bounds by metric, in place of the route's and the scheme's.
+        calibration: a path of samples for the ranges of calibrated schemes; half of ``samples`` without.
+        metric: what to measure of the original and of each file: ``accuracy``, ``top5``, ``auc``, ``f1``, ``mse``,
+            ``mae``, ``map``, or ``module:function``.
+        labels: what is right of each sample, in their order: an array, or a path (.npy, .npz, .csv, .txt).
+        allow_slower: keep quantized files that are slower than float32 here.
         seed: for random samples.
         threads: threads of the runtimes that verify.
         timeout: seconds after which a target's worker is ended.
@@ -192,6 +202,10 @@ def convert(
         dtypes=dict(input_dtypes or {}),
         columns=columns,
         tolerance=dict(tolerance or {}),
+        calibration=str(calibration) if calibration is not None else None,
+        metric=metric,
+        labels=None if labels is None else str(labels) if isinstance(labels, str | Path) else "labels",
+        allow_slower=allow_slower,
         samples=str(samples) if isinstance(samples, str | Path) else None,
         seed=seed,
         threads=threads,
@@ -202,6 +216,8 @@ def convert(
     given = None if samples is None or isinstance(samples, str | Path) else _in_memory(samples)
     work = _work_folder(output)
     try:
+        if labels is not None and not isinstance(labels, str | Path):
+            request = replace(request, labels=_stored(labels, work))
         run = _run(model if live else None, request, given, work, timeout, jobs, event or _silent)
         result = _finish(run, request, output, work, force=force, unpacked=unpacked, keep_failed=keep_failed)
     except OSError as error:
@@ -250,8 +266,10 @@ def _finish(
     keep_failed: bool,
 ) -> ConvertResult:
     failures = [Failure(f.target, f.scheme, f.error, f.log) for f in run.failed]
-    rejected = [one for one in run.checked if one.verdict.passed is False]
-    passed = [one for one in run.checked if one.verdict.passed is not False]
+    rejected = [
+        one for one in run.checked if one.verdict.passed is False or (_slower(one) and not request.allow_slower)
+    ]
+    passed = [one for one in run.checked if one not in rejected]
     failures += [Failure(one.target, one.made.scheme, _rejection(one), one.log) for one in rejected]
     missing = [f"asked for and not here: {f.target} {f.scheme} ({f.error.why})" for f in failures]
     rows, bundle = assemble(passed, rejected, request, output, work, force=force, unpacked=unpacked, missing=missing)
@@ -273,7 +291,14 @@ def _discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _slower(one: Checked) -> bool:
+    return one.verdict.speed is not None and one.verdict.speed.word == "slower"
+
+
 def _rejection(one: Checked) -> VerificationError:
+    if one.verdict.passed is not False:
+        todo = "measure it on the device that it is for, or keep it for its size with --allow-slower"
+        return VerificationError(f"--quantize {one.made.scheme} for {one.target}", f"{one.verdict.speed}", todo)
     passing = one.verdict.tolerance_that_passes
     bound = ",".join(f"{name}={value:g}" for name, value in passing.to_json().items()) if passing else ""
     advice = (
@@ -281,6 +306,12 @@ def _rejection(one: Checked) -> VerificationError:
     )
     problems = "; ".join(one.verdict.problems[:3])
     return VerificationError(f"verify {one.target} {one.made.scheme}", problems, advice)
+
+
+def _stored(labels: Array, work: Path) -> str:
+    path = work / "given-labels.npy"
+    np.save(path, checked(np.asarray(labels), "labels"))
+    return str(path)
 
 
 def _work_folder(output: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +14,9 @@ import numpy as np
 from edgekit.convert.probes import Probes, behind_others, probes_of
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import ExecutionError, InputError
+from edgekit.metrics import metric_named, read_labels, require_fit
 from edgekit.preprocessing import Contract
-from edgekit.quantize.calibration import split
+from edgekit.quantize.calibration import for_ranges, split
 from edgekit.samples import RawSamples, Samples, fit, read_samples, synthetic
 from edgekit.signature import Array, Signature
 from edgekit.sources import LoadRequest, Source, open_source, wrap_object
@@ -39,6 +41,7 @@ class Prepared:
         notes: what a reader of the results should know.
         calibration: other samples, for the ranges of calibrated schemes; None where none is asked for.
         seed: of what is drawn.
+        metric: what is measured by the samples' labels, by name; None: nothing.
     """
 
     source: Source
@@ -47,6 +50,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     calibration: Samples | None = None
     seed: int = 0
+    metric: str | None = None
 
     @property
     def signature(self) -> Signature:
@@ -96,14 +100,31 @@ def prepare(
     if contract is not None:
         _check_contract(contract, source.signature)
     if raw is None:
+        if request.metric is not None:
+            raise InputError(f"--metric {request.metric}", "there are no samples to measure it on", "give --samples")
         samples = _made_up(source, request.seed)
     else:
         samples = fit(raw, source.signature, source.columns, allow_nan=source.accepts_nan)
-    calibration, samples = split(samples, request.schemes, request.seed)
-    prepared = Prepared(source, samples, contract, _notes(request, source), calibration, request.seed)
+    if request.labels is not None:
+        samples = _labelled(samples, request.labels)
+    if request.calibration is not None:
+        progress("read the samples for ranges")
+        apart = fit(read_samples(Path(request.calibration), contract), source.signature, source.columns)
+        calibration = for_ranges(apart, request.schemes)
+    else:
+        calibration, samples = split(samples, request.schemes, request.seed)
+    prepared = Prepared(source, samples, contract, _notes(request, source), calibration, request.seed, request.metric)
     if prepared.probes is None and behind_others(source):
         prepared.notes = (*prepared.notes, _UNPROBED)
     return prepared
+
+
+def _labelled(samples: Samples, path: str) -> Samples:
+    labels = read_labels(path)
+    if len(labels) != len(samples):
+        why = f"it holds {len(labels)} labels, and there are {len(samples)} samples"
+        raise InputError(f"--labels {path}", why, "give one label a sample, in the samples' order")
+    return dataclasses.replace(samples, labels=labels)
 
 
 def _made_up(source: Source, seed: int) -> Samples:
@@ -161,6 +182,9 @@ def reference_runs(prepared: Prepared) -> list[dict[str, Array]] | None:
                 f"output {name!r} differs on the same input (random layers, dropout, or a state kept between calls?)",
                 "make it deterministic, or its state an input and an output",
             )
+    samples, labels = prepared.samples, prepared.samples.labels
+    if prepared.metric is not None and labels is not None:
+        require_fit(metric_named(prepared.metric), runs, labels, batched=samples.batched)
     return runs
 
 

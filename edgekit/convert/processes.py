@@ -120,6 +120,7 @@ def _check(
         "made": made_to_json(made),
         "work": str(work),
         "samples": SAMPLES,
+        "metric": request.metric,
         "threads": request.threads,
     }
     task = Task(name, work / "logs" / f"{target}-{made.scheme}-verify", job)

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit.convert.registry import TARGETS
 from edgekit.errors import InputError
+from edgekit.metrics.metric import NAMES, metric_named
 from edgekit.quantize import SCHEMES
 from edgekit.signature import DTYPES
 from edgekit.verify.tolerance import Tolerance
@@ -38,6 +39,10 @@ class ConvertRequest:
         columns: of models that take rows of columns: ``named`` for an input a column, ``matrix`` for one input of all,
             ``None`` to leave it to the model.
         tolerance: the user's bounds, in place of the route's and the scheme's.
+        calibration: a path of samples for the ranges of calibrated schemes, or ``None`` to split ``samples``.
+        metric: what to measure by the labels, by name, or ``None``.
+        labels: a path of what is right of each of the samples, or ``None``.
+        allow_slower: whether quantized files may be slower than float32.
         seed: for random samples.
         threads: threads of the runtimes that verify.
     """
@@ -57,6 +62,10 @@ class ConvertRequest:
     dtypes: Mapping[str, str] = field(default_factory=dict)
     columns: str | None = None
     tolerance: Mapping[str, float] = field(default_factory=dict)
+    calibration: str | None = None
+    metric: str | None = None
+    labels: str | None = None
+    allow_slower: bool = False
     seed: int = 0
     threads: int | None = None
 
@@ -69,6 +78,15 @@ class ConvertRequest:
         _known("scheme", self.schemes, tuple(SCHEMES), "schemes")
         if self.dynamic:
             _known("dynamic dimension", self.dynamic, ("batch",), "dimensions that can be dynamic")
+        if self.metric is not None:
+            metric_named(self.metric)
+            if self.labels is None:
+                raise InputError(
+                    f"--metric {self.metric}", "there are no labels to measure it by", "give --labels y.npy"
+                )
+        elif self.labels is not None:
+            names = ", ".join(NAMES)
+            raise InputError(f"--labels {self.labels}", "nothing is measured by them", f"give --metric: {names}")
         if self.layout is not None:
             _known("layout", (self.layout,), LAYOUTS, "layouts")
         if self.columns is not None:

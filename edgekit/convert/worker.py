@@ -111,11 +111,10 @@ def _verify(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         job["target"],
         made_from_json(job["made"]),
         signature,
-        samples.runs(),
+        samples,
         read_reference(work, signature),
         probes=Probes.load(work),
-        synthetic=samples.synthetic,
-        notes=samples.notes if samples.synthetic else (),
+        metric=job["metric"],
         threads=job["threads"],
     )
     return {"verdict": verdict.to_json(), "call_ms": call_ms}

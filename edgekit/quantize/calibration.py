@@ -14,6 +14,7 @@ from edgekit.signature import Array
 
 # Fewer tell little of an activation's range; with more it hardly changes.
 LEAST, MOST = 10, 512
+_WANT = f"give --samples with {LEAST * 10} to {MOST} inputs like those that the model will see"
 
 
 @dataclass(frozen=True)
@@ -37,26 +38,49 @@ class Calibration:
             yield self.to_native(run)
 
 
+def for_ranges(samples: Samples, schemes: Iterable[str]) -> Samples | None:
+    """Samples given for ranges alone, at most 512; ``None`` where no scheme wants any.
+
+    Raises:
+        InputError: samples that tell no ranges: too few, all alike, or with NaN; or nothing wants any.
+    """
+    wanted = _wanted(schemes)
+    if wanted is None:
+        calibrated = ", ".join(name for name, scheme in SCHEMES.items() if scheme.calibrated)
+        raise InputError("--calibration", "no scheme takes ranges from samples", f"those that do are {calibrated}")
+    _require_ranges(samples, f"--quantize {wanted}", LEAST)
+    return samples.head(MOST)
+
+
 def split(samples: Samples, schemes: Iterable[str], seed: int) -> tuple[Samples | None, Samples]:
     """The samples for ranges and those for the comparison, without overlap; none for ranges where no scheme wants any.
 
     Raises:
         InputError: samples that tell no ranges: none of the user's, too few, all alike, or with NaN.
     """
-    wanted = [scheme for scheme in schemes if SCHEMES[scheme].calibrated]
-    if not wanted:
+    wanted = _wanted(schemes)
+    if wanted is None:
         return None, samples
-    asked = f"--quantize {wanted[0]}"
-    want = f"give --samples with {LEAST * 10} to {MOST} inputs like those that the model will see"
+    asked = f"--quantize {wanted}"
     if samples.synthetic:
-        raise InputError(asked, "it takes the activations' ranges from real inputs, and there are none", want)
-    if len(samples) < 2 * LEAST:
-        why = f"{len(samples)} samples are too few: half of them tell the ranges, the others what was lost"
-        raise InputError(asked, why, f"{want}; {2 * LEAST} at least")
-    for name, array in samples.arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise InputError(asked, f"the samples for input {name!r} hold NaN or infinity, which have no range", want)
-    if all((array == array[:1]).all() for array in samples.arrays.values()):
-        raise InputError(asked, "all samples are the same: they tell no ranges", want)
+        raise InputError(asked, "it takes the activations' ranges from real inputs, and there are none", _WANT)
+    _require_ranges(samples, asked, 2 * LEAST)
     calibration, rest = samples.split(min(len(samples) // 2, MOST), seed)
     return calibration, rest
+
+
+def _wanted(schemes: Iterable[str]) -> str | None:
+    """The first scheme that takes ranges from samples."""
+    return next((scheme for scheme in schemes if SCHEMES[scheme].calibrated), None)
+
+
+def _require_ranges(samples: Samples, asked: str, least: int) -> None:
+    if len(samples) < least:
+        half = ": half of them tell the ranges, the others what was lost" if least > LEAST else ""
+        why = f"{len(samples)} samples are too few{half}"
+        raise InputError(asked, why, f"{_WANT}; {least} at least")
+    for name, array in samples.arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(asked, f"the samples for input {name!r} hold NaN or infinity, which have no range", _WANT)
+    if all((array == array[:1]).all() for array in samples.arrays.values()):
+        raise InputError(asked, "all samples are the same: they tell no ranges", _WANT)

@@ -27,18 +27,23 @@ class Samples:
         batched: whether a sample is a row.
         synthetic: whether the samples are random.
         notes: what a reader of the results should know (columns that were left out).
+        labels: what is right of each sample, the leading dimension as of the arrays; ``None`` where nobody said.
     """
 
     arrays: Mapping[str, Array]
     batched: bool
     synthetic: bool = False
     notes: tuple[str, ...] = ()
+    labels: Array | None = None
 
     def __post_init__(self) -> None:
         counts = {name: len(array) for name, array in self.arrays.items()}
         if len(set(counts.values())) != 1 or 0 in counts.values():
             given = ", ".join(f"{name} has {count}" for name, count in counts.items()) or "there are none"
             raise InputError("samples", given, "give every input the same number of samples, at least one")
+        if self.labels is not None and len(self.labels) != len(self):
+            why = f"there are {len(self.labels)} labels for {len(self)} samples"
+            raise InputError("labels", why, "give one label a sample, in the samples' order")
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -73,7 +78,7 @@ class Samples:
         """
         if count < 1:
             raise InputError(f"the first {count} samples", "that is none", "ask for at least 1")
-        return replace(self, arrays={name: array[:count] for name, array in self.arrays.items()})
+        return self._taken(slice(count))
 
     def split(self, part: float, seed: int = 0) -> tuple[Samples, Samples]:
         """Two parts that share no sample, each in the original's order, drawn by ``seed``.
@@ -92,8 +97,9 @@ class Samples:
         order = np.random.default_rng(seed).permutation(len(self))
         return self._taken(np.sort(order[:count])), self._taken(np.sort(order[count:]))
 
-    def _taken(self, indices: Array) -> Samples:
-        return replace(self, arrays={name: array[indices] for name, array in self.arrays.items()})
+    def _taken(self, indices: Array | slice) -> Samples:
+        labels = None if self.labels is None else self.labels[indices]
+        return replace(self, arrays={name: array[indices] for name, array in self.arrays.items()}, labels=labels)
 
     def save(self, path: str | Path) -> None:
         """Write the samples to an .npz, without pickles, for :meth:`load`.
@@ -107,6 +113,8 @@ class Samples:
             text = array.dtype.kind == "O"
             described.append({"name": name, "shape": list(array.shape), "text": text})
             members |= _encoded(f"{index}", array) if text else {f"{index}": array}
+        if self.labels is not None:
+            members["labels"] = self.labels
         header = {"schema": _SCHEMA, "arrays": described, "batched": self.batched}
         header |= {"synthetic": self.synthetic, "notes": list(self.notes)}
         members["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -134,7 +142,8 @@ class Samples:
                     one["name"]: _decoded(stored, index, one["shape"]) if one["text"] else stored[f"{index}"]
                     for index, one in enumerate(header["arrays"])
                 }
-                return Samples(arrays, header["batched"], header["synthetic"], tuple(header["notes"]))
+                labels = stored["labels"] if "labels" in stored.files else None
+                return Samples(arrays, header["batched"], header["synthetic"], tuple(header["notes"]), labels)
         except (*DAMAGES, TypeError, AttributeError) as error:
             raise InputError(
                 f"load samples {path}", f"no samples of edgekit's ({error})", "write them again"

@@ -9,16 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgekit.errors import UnsupportedError
+from edgekit.metrics import measured, metric_named
 from edgekit.runtime.loading import executable, open_engine
 from edgekit.runtime.session import Session
 from edgekit.signature import Array, Signature
 from edgekit.verify.compare import compare
+from edgekit.verify.speed import beside
 from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from edgekit.convert.make import Made
     from edgekit.convert.probes import Probes
+    from edgekit.samples import Samples
 
 # At least 11 calls: the fewest from which a median may be reported (MLPerf's early stopping, p50); at most a second.
 _CALLS = (11, 101)
@@ -30,12 +33,11 @@ def execute(
     target: str,
     made: Made,
     signature: Signature,
-    runs: Iterable[Mapping[str, Array]],
+    samples: Samples,
     reference: Sequence[Mapping[str, Array]] | None,
     *,
-    synthetic: bool,
     probes: Probes | None = None,
-    notes: Sequence[str] = (),
+    metric: str | None = None,
     threads: int | None = None,
 ) -> tuple[Verdict, float | None]:
     """Run a made file on every sample.
@@ -44,33 +46,46 @@ def execute(
         target: the format.
         made: the file.
         signature: the bundle's.
-        runs: the samples, run by run.
+        samples: what it is run on.
         reference: the original's outputs; ``None`` where nothing ran it.
-        synthetic: whether the samples are nobody's data.
         probes: rows at the splits of trees, which files of the original's own precision are asked too.
-        notes: what the verdict should say of the samples.
+        metric: what to measure by the samples' labels, by name.
         threads: threads of the runtime.
 
     Returns:
         The verdict and the median time of one call in milliseconds on the first run's inputs, ``None`` where nothing
         here executes the target as a device would, or nothing ran the original.
     """
+    synthetic = samples.synthetic
     reason = executable(target) if reference is not None else "nothing here can run the original"
     if reason or reference is None:
         return Verdict.not_executed(reason, made.tolerance, synthetic_samples=synthetic), None
     try:
-        engine = open_engine(target, made.path, threads=threads)
+        session = _opened(target, made, signature, threads)
     except UnsupportedError as error:
         return Verdict.not_executed(str(error), made.tolerance, synthetic_samples=synthetic), None
-    session = Session(engine, signature, made.inputs, made.outputs)
-    given = list(runs)
-    verdict = judge(session, reference, given, made.tolerance, synthetic=synthetic, samples=_rows(given, signature))
+    given = list(samples.runs())
+    verdict, outputs = _judged(
+        session, reference, given, made.tolerance, synthetic=synthetic, samples=_rows(given, signature)
+    )
     if probes is not None and verdict.passed is not None and made.scheme == "float32":
         verdict = probes.judge(verdict, session, made.tolerance)
-    verdict = dataclasses.replace(verdict, notes=(*made.notes, *notes, *verdict.notes))
+    if metric is not None and samples.labels is not None and outputs:
+        found = measured(metric_named(metric), reference, outputs, samples.labels, batched=samples.batched)
+        verdict = dataclasses.replace(verdict, metric=found)
+    verdict = dataclasses.replace(verdict, notes=(*made.notes, *(samples.notes if synthetic else ()), *verdict.notes))
     # An evaluator's time says nothing of a device.
-    timed = verdict.passed is not None and not session.emulated
-    return verdict, _call_ms(session, given[0]) if timed else None
+    if verdict.passed is None or session.emulated:
+        return verdict, None
+    if made.base is not None:
+        base = _opened(target, made.base, signature, threads)
+        first = given[0]
+        verdict = dataclasses.replace(verdict, speed=beside(lambda: base.run(first), lambda: session.run(first)))
+    return verdict, _call_ms(session, given[0])
+
+
+def _opened(target: str, made: Made, signature: Signature, threads: int | None) -> Session:
+    return Session(open_engine(target, made.path, threads=threads), signature, made.inputs, made.outputs)
 
 
 def judge(
@@ -83,13 +98,26 @@ def judge(
     samples: int | None = None,
 ) -> Verdict:
     """Run a session on the reference's inputs and compare; unknown where the runtime does not cover the model."""
+    return _judged(session, reference, runs, tolerance, synthetic=synthetic, samples=samples)[0]
+
+
+def _judged(
+    session: Session,
+    reference: Sequence[Mapping[str, Array]],
+    runs: Iterable[Mapping[str, Array]],
+    tolerance: Tolerance,
+    *,
+    synthetic: bool,
+    samples: int | None,
+) -> tuple[Verdict, list[dict[str, Array]]]:
     if session.incomparable:
-        return Verdict.not_executed(f"not comparable: {session.incomparable}", tolerance, synthetic_samples=synthetic)
+        why = f"not comparable: {session.incomparable}"
+        return Verdict.not_executed(why, tolerance, synthetic_samples=synthetic), []
     try:
         outputs = [session.run(run) for run in runs]
     except UnsupportedError as error:
-        return Verdict.not_executed(str(error), tolerance, synthetic_samples=synthetic)
-    return compare(
+        return Verdict.not_executed(str(error), tolerance, synthetic_samples=synthetic), []
+    verdict = compare(
         reference,
         outputs,
         tolerance,
@@ -99,6 +127,7 @@ def judge(
         notes=session.notes(),
         decided_by=session.signature.decided_by,
     )
+    return verdict, outputs
 
 
 def _rows(runs: Sequence[Mapping[str, Array]], signature: Signature) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgekit.metrics.loss import MetricLoss
+from edgekit.verify.speed import Speed
 from edgekit.verify.tolerance import NO_BOUND_DB, Tolerance
 
 # JSON has no infinity: an output identical to its reference has sqnr_db null and "identical" true.
@@ -86,6 +88,8 @@ class Verdict:
         outputs: each output's verdict, by name.
         reason: why the model was not executed, where it was not.
         notes: what was noticed when it ran and is no error by itself: values that overflow half precision, by layer.
+        metric: what it loses of the task's metric, where one was asked for.
+        speed: of a quantized file that a device's runtime executed, beside float32.
     """
 
     passed: bool | None
@@ -96,6 +100,8 @@ class Verdict:
     outputs: Mapping[str, OutputVerdict] = field(default_factory=dict)
     reason: str = ""
     notes: tuple[str, ...] = ()
+    metric: MetricLoss | None = None
+    speed: Speed | None = None
 
     @staticmethod
     def not_executed(reason: str, tolerance: Tolerance, *, synthetic_samples: bool = False) -> Verdict:
@@ -110,6 +116,11 @@ class Verdict:
     def problems(self) -> tuple[str, ...]:
         """Every output's problems, with its name."""
         return tuple(f"{name}: {problem}" for name, one in self.outputs.items() for problem in one.problems)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The task's metric and the speed in words, where they were measured."""
+        return tuple(str(one) for one in (self.metric, self.speed) if one is not None)
 
     @property
     def tolerance_that_passes(self) -> Tolerance | None:
@@ -157,6 +168,8 @@ class Verdict:
             "tolerance_that_passes": passing.to_json() if passing else None,
             "outputs": {name: one.to_json() for name, one in self.outputs.items()},
             "notes": list(self.notes),
+            "metric": self.metric.to_json() if self.metric else None,
+            "speed": self.speed.to_json() if self.speed else None,
         }
 
     @staticmethod
@@ -171,6 +184,8 @@ class Verdict:
             outputs={name: OutputVerdict.from_json(one) for name, one in data["outputs"].items()},
             reason=data["reason"],
             notes=tuple(data.get("notes", ())),  # absent from what 0.1.0 wrote before it had them
+            metric=MetricLoss.from_json(data["metric"]) if data.get("metric") else None,
+            speed=Speed.from_json(data["speed"]) if data.get("speed") else None,
         )
 
     def __str__(self) -> str:

@@ -21,6 +21,8 @@ pytest.importorskip("ai_edge_quantizer")
 pytest.importorskip("coremltools")
 
 DIGITS, LABELS = load_digits(return_X_y=True)
+# So small a network is as fast in float32.
+SLOWER: dict[str, Any] = {"allow_slower": True}
 IMAGES = (DIGITS / 16).astype(np.float32).reshape(-1, 1, 8, 8)
 
 
@@ -59,7 +61,7 @@ SIZES = {
 def test_schemes(target: str, network: Any, tmp_path: Path) -> None:
     samples = IMAGES[1200:1400]
     path = tmp_path / "m.edge"
-    result = edgekit.convert(network, target, samples=samples, quantize=list(SIZES[target]), output=path)
+    result = edgekit.convert(network, target, samples=samples, quantize=list(SIZES[target]), output=path, **SLOWER)
     assert result, str(result)
     rows = {row["scheme"]: row for row in result.artifacts}
     assert rows.keys() == {"float32", *SIZES[target]}
@@ -78,7 +80,7 @@ def test_schemes(target: str, network: Any, tmp_path: Path) -> None:
 
 def test_ranges_and_comparison_share_no_sample(network: Any, tmp_path: Path) -> None:
     samples = IMAGES[1200:1300]
-    result = edgekit.convert(network, "onnx", samples=samples, quantize="int8", output=tmp_path / "m.edge")
+    result = edgekit.convert(network, "onnx", samples=samples, quantize="int8", output=tmp_path / "m.edge", **SLOWER)
     assert [row["verdict"]["samples"] for row in result.artifacts] == [50, 50]
     calibration, rest = split(Samples({"input": samples}, batched=True), ["int8"], seed=0)
     assert calibration is not None
@@ -93,7 +95,13 @@ def test_more_samples_than_are_merged_at_once_widen_the_ranges(target: str, netw
     bright = IMAGES[1300:1301]
     samples = np.concatenate([bright, dark[:40], bright, dark[40:], bright, dark, bright])
     result = edgekit.convert(
-        network, target, samples=samples, quantize="int8", output=tmp_path / "m.edge", tolerance={"sqnr_db": 0.0}
+        network,
+        target,
+        samples=samples,
+        quantize="int8",
+        output=tmp_path / "m.edge",
+        tolerance={"sqnr_db": 0.0},
+        **SLOWER,
     )
     assert result, str(result)
     session = edgekit.load(tmp_path / "m.edge", scheme="int8")
@@ -147,7 +155,7 @@ def test_linear_layers_are_quantized_to_four_bits(tmp_path: Path) -> None:
     # PyTorch writes them as Gemm, which onnxruntime's own quantizer passes by.
     model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 64, bias=False)).eval()
     x = np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32)
-    result = edgekit.convert(model, "onnx", samples=x, quantize="int4-weights", output=tmp_path / "m.edge")
+    result = edgekit.convert(model, "onnx", samples=x, quantize="int4-weights", output=tmp_path / "m.edge", **SLOWER)
     assert result, str(result)
     bundle = edgekit.Bundle.open(tmp_path / "m.edge")
     content = bytes(bundle.model_bytes(bundle.artifact("onnx", "int4-weights")))
