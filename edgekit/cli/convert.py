@@ -66,6 +66,13 @@ def convert(
         Optional[Path],  # noqa: UP045
         typer.Option("--calibration", help="Samples for ranges.", show_default="half of --samples"),
     ] = None,
+    ranges: Annotated[
+        str, typer.Option("--ranges", help="What int8 covers of the values seen: minmax, entropy, percentile (ONNX).")
+    ] = "minmax",
+    device: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--device", help="What the files are for: edgekit devices list.", show_default="this machine"),
+    ] = None,
     metric: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--metric", help="accuracy, top5, auc, f1, mse, mae, map or module:function.", show_default=False),
@@ -133,6 +140,8 @@ def convert(
             columns=columns,
             tolerance=parse_tolerance(tolerance) if tolerance else None,
             calibration=calibration,
+            ranges=ranges,
+            device=device,
             metric=metric,
             labels=labels,
             allow_slower=allow_slower,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekit import devices
 from edgekit.bundle import Binding
 from edgekit.convert import metadata, registry
 from edgekit.convert.options import ConvertOptions, legal_names
@@ -19,6 +20,7 @@ from edgekit.convert.request import ConvertRequest
 from edgekit.errors import ConversionError, InputError, MissingDependencyError
 from edgekit.quantize import SCHEMES
 from edgekit.quantize import registry as quantizers
+from edgekit.quantize.arithmetic import of_device, of_this_machine
 from edgekit.quantize.calibration import Calibration
 from edgekit.runtime.session import to_native
 from edgekit.signature import Array, Signature, TensorSpec
@@ -78,6 +80,10 @@ def check_targets(prepared: Prepared, request: ConvertRequest) -> dict[str, tupl
         for scheme in request.schemes:
             if scheme not in route.schemes:
                 quantizers.get(target, scheme)
+            if SCHEMES[scheme].calibrated and target != "onnx" and request.ranges != "minmax":
+                why = "its ranges are the least and the largest value seen"
+                todo = f"leave it off, or {target} out of --to"
+                raise InputError(f"--ranges {request.ranges} for {target}", why, todo)
         planned[target] = (route, make_options(prepared, request, route))
     return planned
 
@@ -155,6 +161,7 @@ def make_scheme(
     path = folder / f"{scheme}{suffix}"
     started = time.perf_counter()
     base: Made | None = None
+    calibration: Calibration | None = None
     if scheme in route.schemes:
         progress(f"convert to {route.target} {scheme}")
         route.convert(prepared.source, dataclasses.replace(options, scheme=scheme), path)
@@ -166,15 +173,19 @@ def make_scheme(
             route.convert(prepared.source, options, plain)
         base = _made(prepared, request, route, options, plain, "float32", 0.0)
         progress(f"quantize {route.target} to {scheme}")
-        calibration = _calibration(prepared, options, route.target, plain) if SCHEMES[scheme].calibrated else None
+        if SCHEMES[scheme].calibrated:
+            calibration = _calibration(prepared, request, options, route.target, plain)
         if quantizers.get(route.target, scheme)(plain, path, calibration) == 0:
             why = "not one tensor of this model was quantized"
             raise ConversionError(f"--quantize {scheme} for {route.target}", why, f"leave {scheme} out for this model")
     made = _made(prepared, request, route, options, path, scheme, time.perf_counter() - started)
-    return dataclasses.replace(made, base=base)
+    notes = (*made.notes, *([calibration.note(route.target)] if calibration is not None else []))
+    return dataclasses.replace(made, base=base, notes=notes)
 
 
-def _calibration(prepared: Prepared, options: ConvertOptions, target: str, model: Path) -> Calibration | None:
+def _calibration(
+    prepared: Prepared, request: ConvertRequest, options: ConvertOptions, target: str, model: Path
+) -> Calibration | None:
     """The samples for ranges as a model file takes them."""
     if prepared.calibration is None:
         return None
@@ -193,7 +204,8 @@ def _calibration(prepared: Prepared, options: ConvertOptions, target: str, model
             for name, array in given.items()
         }
 
-    return Calibration(prepared.calibration, taken)
+    arithmetic = of_device(devices.get(request.device)) if request.device else of_this_machine()
+    return Calibration(prepared.calibration, taken, request.ranges, arithmetic)
 
 
 def _made(

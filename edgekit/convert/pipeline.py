@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgekit import devices
 from edgekit.bundle import check_output
 from edgekit.convert import inprocess, processes
 from edgekit.convert.bundling import assemble
@@ -124,6 +126,8 @@ def convert(
     columns: str | None = None,
     tolerance: Mapping[str, float] | None = None,
     calibration: str | Path | None = None,
+    ranges: str = "minmax",
+    device: str | None = None,
     metric: str | None = None,
     labels: str | Path | Array | None = None,
     allow_slower: bool = False,
@@ -163,6 +167,9 @@ def convert(
             dtypes are named.
         tolerance: bounds by metric, in place of the route's and the scheme's.
         calibration: a path of samples for the ranges of calibrated schemes; half of ``samples`` without.
+        ranges: how the ranges of calibrated schemes follow from the values seen: ``minmax``, ``entropy`` or
+            ``percentile``.
+        device: the class of devices that the files are for (``edgekit devices list``); this machine without.
         metric: what to measure of the original and of each file: ``accuracy``, ``top5``, ``auc``, ``f1``, ``mse``,
             ``mae``, ``map``, or ``module:function``.
         labels: what is right of each sample, in their order: an array, or a path (.npy, .npz, .csv, .txt).
@@ -203,6 +210,8 @@ def convert(
         columns=columns,
         tolerance=dict(tolerance or {}),
         calibration=str(calibration) if calibration is not None else None,
+        ranges=ranges,
+        device=device,
         metric=metric,
         labels=None if labels is None else str(labels) if isinstance(labels, str | Path) else "labels",
         allow_slower=allow_slower,
@@ -266,9 +275,7 @@ def _finish(
     keep_failed: bool,
 ) -> ConvertResult:
     failures = [Failure(f.target, f.scheme, f.error, f.log) for f in run.failed]
-    rejected = [
-        one for one in run.checked if one.verdict.passed is False or (_slower(one) and not request.allow_slower)
-    ]
+    rejected = [one for one in run.checked if one.verdict.passed is False or _refused(one, request)]
     passed = [one for one in run.checked if one not in rejected]
     failures += [Failure(one.target, one.made.scheme, _rejection(one), one.log) for one in rejected]
     missing = [f"asked for and not here: {f.target} {f.scheme} ({f.error.why})" for f in failures]
@@ -291,8 +298,12 @@ def _discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _slower(one: Checked) -> bool:
-    return one.verdict.speed is not None and one.verdict.speed.word == "slower"
+def _refused(one: Checked, request: ConvertRequest) -> bool:
+    """Whether a file is slower than float32 where that counts: here, unless it is for another kind of processor."""
+    speed = one.verdict.speed
+    if speed is None or speed.word != "slower" or request.allow_slower:
+        return False
+    return request.device is None or devices.get(request.device).processor.architecture == platform.machine().lower()
 
 
 def _rejection(one: Checked) -> VerificationError:

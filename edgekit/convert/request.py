@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgekit import devices
 from edgekit.convert.registry import TARGETS
 from edgekit.errors import InputError
 from edgekit.metrics.metric import NAMES, metric_named
 from edgekit.quantize import SCHEMES
+from edgekit.quantize.ranges import METHODS
 from edgekit.signature import DTYPES
 from edgekit.verify.tolerance import Tolerance
 
@@ -40,6 +42,8 @@ class ConvertRequest:
             ``None`` to leave it to the model.
         tolerance: the user's bounds, in place of the route's and the scheme's.
         calibration: a path of samples for the ranges of calibrated schemes, or ``None`` to split ``samples``.
+        ranges: how the ranges of calibrated schemes follow from the values seen.
+        device: the class of devices that the files are for, or ``None`` for this machine.
         metric: what to measure by the labels, by name, or ``None``.
         labels: a path of what is right of each of the samples, or ``None``.
         allow_slower: whether quantized files may be slower than float32.
@@ -63,6 +67,8 @@ class ConvertRequest:
     columns: str | None = None
     tolerance: Mapping[str, float] = field(default_factory=dict)
     calibration: str | None = None
+    ranges: str = "minmax"
+    device: str | None = None
     metric: str | None = None
     labels: str | None = None
     allow_slower: bool = False
@@ -78,15 +84,10 @@ class ConvertRequest:
         _known("scheme", self.schemes, tuple(SCHEMES), "schemes")
         if self.dynamic:
             _known("dynamic dimension", self.dynamic, ("batch",), "dimensions that can be dynamic")
-        if self.metric is not None:
-            metric_named(self.metric)
-            if self.labels is None:
-                raise InputError(
-                    f"--metric {self.metric}", "there are no labels to measure it by", "give --labels y.npy"
-                )
-        elif self.labels is not None:
-            names = ", ".join(NAMES)
-            raise InputError(f"--labels {self.labels}", "nothing is measured by them", f"give --metric: {names}")
+        _known("--ranges", (self.ranges,), METHODS, "ways to find ranges")
+        if self.device is not None:
+            devices.get(self.device)
+        self._check_metric()
         if self.layout is not None:
             _known("layout", (self.layout,), LAYOUTS, "layouts")
         if self.columns is not None:
@@ -101,6 +102,17 @@ class ConvertRequest:
         Tolerance().replaced(self.tolerance)
         if self.threads is not None and self.threads < 1:
             raise InputError(f"--threads {self.threads}", "at least one thread is needed", "give a positive number")
+
+    def _check_metric(self) -> None:
+        if self.metric is not None:
+            metric_named(self.metric)
+            if self.labels is None:
+                raise InputError(
+                    f"--metric {self.metric}", "there are no labels to measure it by", "give --labels y.npy"
+                )
+        elif self.labels is not None:
+            names = ", ".join(NAMES)
+            raise InputError(f"--labels {self.labels}", "nothing is measured by them", f"give --metric: {names}")
 
     def to_json(self) -> dict[str, Any]:
         """The request as a JSON object."""

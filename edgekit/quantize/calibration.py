@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgekit.errors import InputError
+from edgekit.quantize.arithmetic import Arithmetic, of_this_machine
 from edgekit.quantize.schemes import SCHEMES
 from edgekit.samples import Samples
 from edgekit.signature import Array
@@ -24,13 +25,22 @@ class Calibration:
     Attributes:
         samples: none of which the result is verified on.
         to_native: one run's inputs as the file takes them.
+        method: how ranges follow from the values, one of :data:`edgekit.quantize.ranges.METHODS`.
+        arithmetic: of the processor that the file is for.
     """
 
     samples: Samples
     to_native: Callable[[Mapping[str, Array]], dict[str, Array]]
+    method: str = "minmax"
+    arithmetic: Arithmetic = field(default_factory=of_this_machine)
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def note(self, target: str) -> str:
+        """What a reader of the verdict should know."""
+        integers = f"; {self.arithmetic}" if target == "onnx" else ""
+        return f"ranges by {self.method} of {len(self)} samples{integers}"
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
         """One sample at a time, as often as asked: nothing is held that was given."""
