@@ -12,7 +12,7 @@ JOBS ?= 2
 EXAMPLE := examples/01-pytorch-image-classifier
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint types check conformance coverage-classical benchmark-data bench-overhead bench-coreml-reference bench-classical matrix clean
+.PHONY: help demo test lint types check conformance coverage-classical benchmark-data benchmark-models bench-overhead bench-coreml-reference bench-classical matrix clean
 
 help:
 	@echo "make demo            convert EfficientNet-Lite0 to all three formats, verify it on photographs, write demo/report.html"
@@ -23,6 +23,7 @@ help:
 	@echo "make benchmark-data  fetch the data sets of the benchmarks out of Debian packages (34 MB, no root)"
 	@echo "make bench-overhead  what a conversion costs beside the vendor's converter called by hand"
 	@echo "make bench-coreml-reference  how fast the Core ML reference is beside PyTorch"
+	@echo "make benchmark-models  train the benchmarks' networks on Fashion-MNIST (a quarter of an hour, kept)"
 	@echo "make bench-classical  how fast and large converted classical models are beside others (a quarter of an hour)"
 	@echo "make matrix          print the README's table of routes"
 	@echo "make clean           remove what these commands made, the environment too"
@@ -80,6 +81,9 @@ build/peers/installed: $(VENV)/installed $(PEERS)
 	rm -rf build/peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/peers -r $(PEERS)
 	@touch $@
+
+benchmark-models: benchmark-data
+	PYTHONPATH=benchmarks $(BIN)/python -m models
 
 bench-classical: build/peers/installed benchmark-data
 	$(call say,Measuring: an interrupted run goes on where it stopped)

@@ -27,7 +27,7 @@ from edgekit.coreml_reference import open_model
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from networks import mobilenet_v2, resnet18  # noqa: E402
+from models.convolutional import mobilenet_v2, resnet18  # noqa: E402
 
 SHAPE = (1, 3, 224, 224)
 LIMITS = {"float32": 1.2, "float16": 3.0, "load_seconds": 0.5}

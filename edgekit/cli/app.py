@@ -14,7 +14,7 @@ from types import FrameType
 import typer
 
 import edgekit
-from edgekit.cli import convert, devices, doctor, inspect, routes, run, verify
+from edgekit.cli import convert, devices, doctor, inspect, routes, run, tune, verify
 from edgekit.cli.console import ReaderGoneError, say, written_to_stdout
 from edgekit.errors import EdgekitError, InputError
 
@@ -33,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("convert", help=convert.HELP)(convert.convert)
+app.command("tune", help=tune.HELP)(tune.tune)
 app.command("verify", help=verify.HELP)(verify.verify)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("run", help=run.HELP)(run.run)

@@ -38,7 +38,9 @@ def convert(
         Optional[Path],  # noqa: UP045
         typer.Option("--output", "-o", help="The bundle to write.", show_default="MODEL's name with .edge"),
     ] = None,
-    quantize: Annotated[str, typer.Option("--quantize", help="Schemes to add to float32, comma-separated.")] = "",
+    quantize: Annotated[
+        str, typer.Option("--quantize", help="Schemes to add to float32, comma-separated; or auto.")
+    ] = "",
     only: Annotated[bool, typer.Option("--only", help="Leave float32 out.")] = False,  # noqa: FBT002
     preprocess: options.Preprocess = None,
     weights: Annotated[
@@ -81,6 +83,10 @@ def convert(
         Optional[Path],  # noqa: UP045
         typer.Option("--labels", help="What is right of each sample: .npy, .npz, .csv or .txt.", show_default=False),
     ] = None,
+    max_drop: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--max-drop", help="Of --quantize auto: what may be lost, 0.5%.", show_default=False),
+    ] = None,
     allow_slower: Annotated[  # noqa: FBT002
         bool, typer.Option("--allow-slower", help="Keep quantized files that are slower than float32 here.")
     ] = False,
@@ -110,7 +116,7 @@ def convert(
     from edgekit.verify.tolerance import parse_tolerance
 
     shapes, dtypes = options.parse_shapes(input_shape or [])
-    bundle = output or Path(f"{_name_of(model)}.edge")
+    bundle = output or Path(f"{options.name_of(model)}.edge")
     if not timeout > 0:
         raise InputError(f"--timeout {timeout:g}", "no target is converted in no time", "give seconds, more than 0")
     if report is not None:
@@ -144,6 +150,7 @@ def convert(
             device=device,
             metric=metric,
             labels=labels,
+            max_drop=max_drop,
             allow_slower=allow_slower,
             seed=seed,
             threads=threads,
@@ -163,12 +170,6 @@ def convert(
     else:
         _show(result, report)
     raise typer.Exit(result.exit_code)
-
-
-def _name_of(model: str) -> str:
-    """What a bundle is called after: the model's file or folder, or the factory."""
-    path = Path(model)
-    return path.resolve().stem if path.exists() else Path(model.rpartition(":")[2] or model).stem
 
 
 def _show(result: ConvertResult, report: Path | None) -> None:

@@ -53,6 +53,12 @@ Columns = Annotated[
 Dynamic = Annotated[str, typer.Option("--dynamic", help="batch: keep the batch dimension open.")]
 
 
+def name_of(model: str) -> str:
+    """What a bundle is called after: the model's file or folder, or the factory."""
+    path = Path(model)
+    return path.resolve().stem if path.exists() else Path(model.rpartition(":")[2] or model).stem
+
+
 def parse_list(text: str) -> list[str]:
     """``"a, b"`` as ``["a", "b"]``."""
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -4,8 +4,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from edgekit.convert.pipeline import ConvertResult, Failure, convert
+from edgekit.convert.pipeline import convert
 from edgekit.convert.registry import converter, get, routes
+from edgekit.convert.result import ConvertResult, Failure
 
 __all__ = ["ConvertResult", "Failure", "convert", "converter", "get", "routes"]
 

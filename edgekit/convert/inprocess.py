@@ -47,7 +47,7 @@ def run(native: Any, request: ConvertRequest, given: RawSamples | None, work: Pa
                     step = text
 
                 try:
-                    with _captured(log):
+                    with captured(log):
                         made = make_scheme(prepared, request, planned[target], scheme, work, at)
                         at(f"run the {target} {scheme} model")
                         checked = _checked(target, made, prepared, reference, request.metric, request.threads, log)
@@ -65,7 +65,7 @@ def run(native: Any, request: ConvertRequest, given: RawSamples | None, work: Pa
 
 
 @contextmanager
-def _captured(log: Path) -> Iterator[None]:
+def captured(log: Path) -> Iterator[None]:
     """Send what vendors print, from Python and from C++, to a log instead of the caller's terminal."""
     sys.stdout.flush()
     sys.stderr.flush()

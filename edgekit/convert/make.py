@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,25 @@ class Made:
     runtimes: Mapping[str, str]
     notes: tuple[str, ...] = ()
     base: Made | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of several ways to make a scheme's file.
+
+    Attributes:
+        name: of the file.
+        ranges: how ranges follow from the values seen.
+        skip: layers to leave in float.
+        only: the layers to quantize; ``None``: all.
+        seen: what quantizers keep of the values for other variants.
+    """
+
+    name: str
+    ranges: str
+    skip: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    seen: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def check_targets(prepared: Prepared, request: ConvertRequest) -> dict[str, tuple[Route, ConvertOptions]]:
@@ -148,8 +168,9 @@ def make_scheme(
     scheme: str,
     work: Path,
     progress: Progress,
+    variant: Variant | None = None,
 ) -> Made:
-    """Convert to one target in one scheme.
+    """Convert to one target in one scheme, as the request says or in another way.
 
     Raises:
         ConversionError, InputError: what the converter or quantizer refused; anything else is the vendor's own.
@@ -158,7 +179,8 @@ def make_scheme(
     folder = work / route.target
     folder.mkdir(parents=True, exist_ok=True)
     suffix = SUFFIXES[route.target]
-    path = folder / f"{scheme}{suffix}"
+    variant = variant or Variant(scheme, request.ranges)
+    path = folder / f"{variant.name}{suffix}"
     started = time.perf_counter()
     base: Made | None = None
     calibration: Calibration | None = None
@@ -174,7 +196,7 @@ def make_scheme(
         base = _made(prepared, request, route, options, plain, "float32", 0.0)
         progress(f"quantize {route.target} to {scheme}")
         if SCHEMES[scheme].calibrated:
-            calibration = _calibration(prepared, request, options, route.target, plain)
+            calibration = _calibration(prepared, request, variant, options, route.target, plain)
         if quantizers.get(route.target, scheme)(plain, path, calibration) == 0:
             why = "not one tensor of this model was quantized"
             raise ConversionError(f"--quantize {scheme} for {route.target}", why, f"leave {scheme} out for this model")
@@ -184,7 +206,7 @@ def make_scheme(
 
 
 def _calibration(
-    prepared: Prepared, request: ConvertRequest, options: ConvertOptions, target: str, model: Path
+    prepared: Prepared, request: ConvertRequest, variant: Variant, options: ConvertOptions, target: str, model: Path
 ) -> Calibration | None:
     """The samples for ranges as a model file takes them."""
     if prepared.calibration is None:
@@ -205,7 +227,9 @@ def _calibration(
         }
 
     arithmetic = of_device(devices.get(request.device)) if request.device else of_this_machine()
-    return Calibration(prepared.calibration, taken, request.ranges, arithmetic)
+    return Calibration(
+        prepared.calibration, taken, variant.ranges, arithmetic, variant.only, variant.skip, variant.seen
+    )
 
 
 def _made(

@@ -7,7 +7,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,89 +21,20 @@ from edgekit.convert.job import SAMPLES, SOURCE, read_json
 from edgekit.convert.processes import Checked
 from edgekit.convert.registry import SUFFIXES
 from edgekit.convert.request import ConvertRequest
+from edgekit.convert.result import ConvertResult, Failure
 from edgekit.convert.supervisor import Event
-from edgekit.errors import EdgekitError, InputError, StorageError, VerificationError
+from edgekit.errors import InputError, StorageError, VerificationError
 from edgekit.metrics.labels import checked
 from edgekit.preprocessing import Contract
 from edgekit.samples import RawSamples
 from edgekit.samples.tables import read_frame, write_parquet
 from edgekit.signature import Array
-from edgekit.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# The JSON document of `convert --json`. 1: first.
-RESULT_SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What is not in the bundle, and why.
-
-    Attributes:
-        target: the format.
-        scheme: the scheme.
-        error: what went wrong.
-        log: the worker's log, kept in the work folder; ``None`` for conversions in this process.
-    """
-
-    target: str
-    scheme: str
-    error: EdgekitError
-    log: Path | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """``{"target", "scheme", "error", "log"}``."""
-        return {
-            "target": self.target,
-            "scheme": self.scheme,
-            "error": str(self.error),
-            "log": str(self.log) if self.log else None,
-        }
-
-
-@dataclass(frozen=True)
-class ConvertResult:
-    """What a conversion gave.
-
-    Attributes:
-        bundle: the bundle's path; ``None`` when no artifact could be put in one.
-        artifacts: a manifest row for every model file made; of those that failed their verification, ``file`` is null.
-        failed: every target and scheme that is not in the bundle.
-        work: the folder with the logs (and, kept, the failed files); ``None`` when nothing failed.
-        notes: what a reader of the results should know of the source and the samples; the bundle's manifest has them.
-    """
-
-    bundle: Path | None
-    artifacts: tuple[dict[str, Any], ...]
-    failed: tuple[Failure, ...] = field(default=())
-    work: Path | None = None
-    notes: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether everything that was asked for is in the bundle."""
-        return self.bundle is not None and not self.failed
-
-    def __str__(self) -> str:
-        """A line an artifact and a failure."""
-        lines = [f"{row['target']} {row['scheme']}: {Verdict.from_json(row['verdict'])}" for row in self.artifacts]
-        lines += [f"{failure.target} {failure.scheme}: {failure.error}" for failure in self.failed]
-        return "\n".join([*lines, f"bundle: {self.bundle}"])
-
-    @property
-    def exit_code(self) -> int:
-        """0, or the highest exit code of what failed."""
-        return max((failure.error.exit_code for failure in self.failed), default=0)
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of ``convert --json``."""
-        return {
-            "schema": RESULT_SCHEMA,
-            "bundle": str(self.bundle) if self.bundle else None,
-            "artifacts": list(self.artifacts),
-            "failed": [failure.to_json() for failure in self.failed],
-        }
+# The scheme that is found by searching.
+_AUTOMATIC = "auto"
 
 
 def convert(
@@ -130,6 +61,7 @@ def convert(
     device: str | None = None,
     metric: str | None = None,
     labels: str | Path | Array | None = None,
+    max_drop: float | str | None = None,
     allow_slower: bool = False,
     seed: int = 0,
     threads: int | None = None,
@@ -151,7 +83,7 @@ def convert(
         samples: inputs to compare on: a path (.npz, .npy, .csv, .parquet, images), or arrays by input name (one array
             for a model of one input), the leading dimension counting the samples, or a DataFrame. Random ones without.
         output: the bundle to write.
-        quantize: schemes to add to float32.
+        quantize: schemes to add to float32; ``auto`` for each target's fastest within ``max_drop``.
         only: leave float32 out.
         weights: a .safetensors file or state dict for a factory.
         trust: load files that run code when loaded (pickles).
@@ -173,6 +105,7 @@ def convert(
         metric: what to measure of the original and of each file: ``accuracy``, ``top5``, ``auc``, ``f1``, ``mse``,
             ``mae``, ``map``, or ``module:function``.
         labels: what is right of each sample, in their order: an array, or a path (.npy, .npz, .csv, .txt).
+        max_drop: of ``quantize="auto"``: what may be lost of the metric, ``0.005`` or ``"0.5%"``.
         allow_slower: keep quantized files that are slower than float32 here.
         seed: for random samples.
         threads: threads of the runtimes that verify.
@@ -190,10 +123,12 @@ def convert(
         InputError: something asked for is wrong; nothing is written.
         MissingDependencyError: a package is not installed; nothing is written.
         StorageError: the disk is full or the folder gone; nothing is left half-written.
+        VerificationError: of ``quantize="auto"``: nothing keeps ``max_drop``.
     """
     output = Path(output)
     live = not isinstance(model, str | Path)
-    schemes = (() if only else ("float32",)) + tuple(_listed(quantize))
+    automatic = _automatic(_listed(quantize), max_drop)
+    schemes = (() if only else ("float32",)) + tuple(one for one in _listed(quantize) if one != _AUTOMATIC)
     request = ConvertRequest(
         model=type(model).__name__ if live else str(model),
         targets=tuple(dict.fromkeys(_listed(to))),
@@ -227,6 +162,15 @@ def convert(
     try:
         if labels is not None and not isinstance(labels, str | Path):
             request = replace(request, labels=_stored(labels, work))
+        if automatic is not None:
+            from edgekit.tune import tune
+
+            source = model if live else None
+            found = tune(
+                request, output, drop=automatic, native=source, given=given, force=force, unpacked=unpacked, event=event
+            )
+            _discard(work)
+            return ConvertResult(found.bundle, found.artifacts, notes=found.notes)
         run = _run(model if live else None, request, given, work, timeout, jobs, event or _silent)
         result = _finish(run, request, output, work, force=force, unpacked=unpacked, keep_failed=keep_failed)
     except OSError as error:
@@ -240,6 +184,21 @@ def convert(
     if result.work is None:
         _discard(work)
     return result
+
+
+def _automatic(schemes: Sequence[str], max_drop: float | str | None) -> float | None:
+    """The budget of ``auto``; ``None`` where that is not asked for."""
+    if _AUTOMATIC not in schemes:
+        if max_drop is not None:
+            raise InputError(f"--max-drop {max_drop}", "it belongs to --quantize auto", "add that, or use edgekit tune")
+        return None
+    if len(schemes) > 1:
+        raise InputError(f"--quantize {','.join(schemes)}", "auto chooses the scheme itself", "give auto alone")
+    if max_drop is None:
+        raise InputError("--quantize auto", "nothing says what may be lost", "add --max-drop 0.5%")
+    from edgekit.tune import parse_drop
+
+    return parse_drop(str(max_drop))
 
 
 def _run(

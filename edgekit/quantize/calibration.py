@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -27,12 +28,18 @@ class Calibration:
         to_native: one run's inputs as the file takes them.
         method: how ranges follow from the values, one of :data:`edgekit.quantize.ranges.METHODS`.
         arithmetic: of the processor that the file is for.
+        only: the layers to quantize, by the file's own names; ``None``: all.
+        skip: the layers to leave in float.
+        seen: what quantizers keep of the values for another try with the same samples.
     """
 
     samples: Samples
     to_native: Callable[[Mapping[str, Array]], dict[str, Array]]
     method: str = "minmax"
     arithmetic: Arithmetic = field(default_factory=of_this_machine)
+    only: frozenset[str] | None = None
+    skip: frozenset[str] = frozenset()
+    seen: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -40,7 +47,8 @@ class Calibration:
     def note(self, target: str) -> str:
         """What a reader of the verdict should know."""
         integers = f"; {self.arithmetic}" if target == "onnx" else ""
-        return f"ranges by {self.method} of {len(self)} samples{integers}"
+        left = f"; {', '.join(sorted(self.skip))} left in float32" if self.skip else ""
+        return f"ranges by {self.method} of {len(self)} samples{integers}{left}"
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
         """One sample at a time, as often as asked: nothing is held that was given."""

@@ -11,6 +11,7 @@ from edgekit.quantize.registry import quantizer
 
 # Convolutions are left out: with ranges taken at each call they are three to eight times slower than in float32.
 _DYNAMIC = ["MatMul", "Gemm", "LSTM", "Attention"]
+_LAYERS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 _DYNAMIC_MADE = {"MatMulInteger", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "QAttention"}
 
 
@@ -54,6 +55,8 @@ def int8(model: Path, output: Path, calibration: Calibration | None) -> int:
             reduce_range=arithmetic.narrow,
             activation_type=QuantType.QInt8 if arithmetic.signed else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            nodes_to_quantize=sorted(calibration.only) if calibration.only is not None else None,
+            nodes_to_exclude=sorted(calibration.skip),
             calibrate_method=CalibrationMethod.MinMax,
             # onnxruntime's own calibrators hold every activation of every sample, or forget what they merge.
             calibration_cache_path=_ranges(prepared, calibration),
@@ -63,16 +66,27 @@ def int8(model: Path, output: Path, calibration: Calibration | None) -> int:
     return sum(node.op_type == "DequantizeLinear" and node.input[0] in held for node in graph.node)
 
 
+def layers(model: Path) -> list[str]:
+    """The layers of a file that ``int8`` can leave in float one by one: its products with weights, by their names."""
+    import onnx
+
+    graph = onnx.load(model, load_external_data=False).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    return [node.name for node in graph.node if node.op_type in _LAYERS and node.name and weights & set(node.input)]
+
+
 def _ranges(model: Path, calibration: Calibration) -> Path:
     """A file of the tensors' ranges beside the model, as onnxruntime keeps them."""
     import numpy as np
     from onnxruntime.quantization import CalibrationMethod
     from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_tensors_data
 
+    if "onnx" not in calibration.seen:
+        calibration.seen["onnx"] = spreads(model, calibration)
     known = known_ranges(model)
     found = {
         name: known.get(name) or spread.range(calibration.method)
-        for name, spread in spreads(model, calibration).items()
+        for name, spread in calibration.seen["onnx"].items()
         if spread.count
     }
     data = {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in found.items()}

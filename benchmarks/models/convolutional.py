@@ -1,4 +1,4 @@
-"""MobileNetV2 and ResNet18 as their papers lay them out, with random weights: for timing only.
+"""MobileNetV2 and ResNet18 as their papers lay them out, at full size for timing, narrower for small pictures.
 
 Sources: Sandler et al., MobileNetV2 (2018), table 2; He et al., Deep Residual Learning (2016), table 1.
 """
@@ -42,17 +42,30 @@ def _started(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def mobilenet_v2() -> nn.Module:
-    """MobileNetV2 1.0, 224, 1000 classes: 3.5 million parameters."""
-    layers: list[nn.Module] = [_unit(3, 32, 3, 2)]
-    inputs = 32
+def mobilenet_v2(*, channels: int = 3, classes: int = 1000, width: float = 1.0, small: bool = False) -> nn.Module:
+    """MobileNetV2 1.0, 224, 1000 classes: 3.5 million parameters.
+
+    Args:
+        channels: of the pictures.
+        classes: how many it tells apart.
+        width: of every layer, in units of the paper's.
+        small: for pictures of 28 by 28: the first two layers that halve them do not.
+    """
+
+    def wide(count: int) -> int:
+        return max(8, int(count * width + 4) // 8 * 8)
+
+    layers: list[nn.Module] = [_unit(channels, wide(32), 3, 1 if small else 2)]
+    inputs = wide(32)
     for expand, outputs, count, stride in (
         (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
     ):  # fmt: skip
+        first = 1 if small and outputs == 24 else stride
         for index in range(count):
-            layers.append(InvertedResidual(inputs, outputs, stride if index == 0 else 1, expand))
-            inputs = outputs
-    layers += [_unit(320, 1280, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 1000)]
+            layers.append(InvertedResidual(inputs, wide(outputs), first if index == 0 else 1, expand))
+            inputs = wide(outputs)
+    last = max(1280, wide(1280)) if width >= 1 else wide(1280)
+    layers += [_unit(inputs, last, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, classes)]
     return _started(nn.Sequential(*layers))
 
 
@@ -73,13 +86,24 @@ class Basic(nn.Module):
         return torch.relu(out + (x if self.shortcut is None else self.shortcut(x)))
 
 
-def resnet18() -> nn.Module:
-    """ResNet18, 224, 1000 classes: 11.7 million parameters."""
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
-    layers.append(nn.MaxPool2d(3, 2, 1))
-    inputs = 64
-    for outputs, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        layers += [Basic(inputs, outputs, stride), Basic(outputs, outputs, 1)]
+def resnet18(*, channels: int = 3, classes: int = 1000, width: int = 64, small: bool = False) -> nn.Module:
+    """ResNet18, 224, 1000 classes: 11.7 million parameters.
+
+    Args:
+        channels: of the pictures.
+        classes: how many it tells apart.
+        width: of the first stage; each further one has twice as many.
+        small: for pictures of 28 by 28: a first convolution of 3 by 3 that does not halve them, and no pooling.
+    """
+    first = (
+        nn.Conv2d(channels, width, 3, 1, 1, bias=False) if small else nn.Conv2d(channels, width, 7, 2, 3, bias=False)
+    )
+    layers: list[nn.Module] = [first, nn.BatchNorm2d(width), nn.ReLU()]
+    if not small:
+        layers.append(nn.MaxPool2d(3, 2, 1))
+    inputs = width
+    for outputs, step in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
+        layers += [Basic(inputs, outputs, step), Basic(outputs, outputs, 1)]
         inputs = outputs
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes)]
     return _started(nn.Sequential(*layers))

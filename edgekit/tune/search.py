@@ -1,0 +1,122 @@
+"""The order in which candidates are tried: cheap ones first, repairs only where they could win."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from edgekit.quantize import SCHEMES
+from edgekit.quantize.ranges import METHODS
+from edgekit.tune.budget import Budget
+from edgekit.tune.candidate import Candidate, Tried
+from edgekit.tune.workshop import Workshop
+
+# Speeds closer than this are one: the smaller file is taken, so that the same seed gives the same answer.
+_ALIKE = 0.05
+
+
+def search(shop: Workshop, target: str, budget: Budget, objective: str) -> Tried | None:
+    """Try a target's schemes, repair those that would win if they kept the budget, and choose.
+
+    A scheme is repaired by other ranges first, then by leaving layers in float32, those that cost most alone first: as
+    few as keep the budget, found by doubling and halving.
+
+    Args:
+        shop: makes and measures.
+        target: the format.
+        budget: what may be lost.
+        objective: ``speed`` or ``size``.
+
+    Returns:
+        The best quantized file that keeps the budget and is not slower than float32 (which only counts for ``speed``);
+        ``None`` where none is.
+    """
+    shop.tried(Candidate(target, "float32"))
+    plain = [shop.tried(Candidate(target, scheme)) for scheme in shop.schemes(target) if scheme != "float32"]
+    best = chosen(plain, budget, objective)
+    broken = [one for one in plain if one.metric and not budget.keeps(one.metric)]
+    for one in sorted(broken, key=lambda tried: _rank(tried, objective)):
+        if SCHEMES[one.candidate.scheme].calibrated and (best is None or _better(one, best, objective)):
+            repaired = _repaired(shop, one, budget)
+            best = chosen([*([best] if best else []), *repaired], budget, objective)
+    return best
+
+
+def _repaired(shop: Workshop, broken: Tried, budget: Budget) -> list[Tried]:
+    """Files of a scheme that keep the budget, or none."""
+    methods = [broken]
+    if broken.candidate.target == "onnx":
+        for ranges in METHODS[1:]:
+            methods.append(shop.tried(replace(broken.candidate, ranges=ranges)))
+            if budget.keeps(methods[-1].metric):
+                return methods[-1:]
+    least = min(methods, key=lambda tried: tried.loss)
+    layers = shop.by_sensitivity(least.candidate)
+    # With all of them in float nothing would be left of the scheme.
+    most = len(layers) - 1
+    kept, low, count = None, 0, 1
+    while kept is None and low < most:
+        tried = shop.tried(replace(least.candidate, skip=tuple(layers[:count])))
+        if budget.keeps(tried.metric):
+            kept = tried
+        else:
+            low, count = count, min(count * 2, most)
+    if kept is None:
+        return []
+    while count - low > 1:
+        middle = (low + count) // 2
+        tried = shop.tried(replace(least.candidate, skip=tuple(layers[:middle])))
+        kept, low, count = (tried, low, middle) if budget.keeps(tried.metric) else (kept, middle, count)
+    return [kept]
+
+
+def chosen(tried: Iterable[Tried], budget: Budget, objective: str) -> Tried | None:
+    """The best of what keeps the budget; for speed, of what is not slower than float32."""
+    kept = [
+        one
+        for one in tried
+        if one.verdict is not None
+        and one.verdict.passed
+        and budget.keeps(one.verdict.metric)
+        and one.candidate.scheme != "float32"
+        and (objective == "size" or not (one.verdict.speed and one.verdict.speed.word == "slower"))
+    ]
+    if not kept:
+        return None
+    if objective == "speed":
+        fastest = max(one.speedup for one in kept)
+        kept = [one for one in kept if one.speedup >= fastest * (1 - _ALIKE)]
+    return min(kept, key=lambda one: (one.bytes, one.candidate.name))
+
+
+def _rank(tried: Tried, objective: str) -> tuple[float, str]:
+    return (-tried.speedup if objective == "speed" else float(tried.bytes), tried.candidate.name)
+
+
+def _better(one: Tried, other: Tried, objective: str) -> bool:
+    if objective == "size":
+        return one.bytes < other.bytes
+    return one.speedup > other.speedup * (1 + _ALIKE)
+
+
+def frontier(tried: Sequence[Tried]) -> list[Tried]:
+    """Those that nothing beats: no other loses as little, is as small and as fast, and better in one of them.
+
+    What was not timed is compared with its like only.
+    """
+
+    def costs(one: Tried) -> tuple[float, ...]:
+        loss = one.metric.loss if one.metric else float("inf")
+        return (loss, float(one.bytes), one.call_ms if one.call_ms is not None else 0.0)
+
+    measured = [one for one in tried if one.metric]
+    return [
+        one
+        for one in measured
+        if not any(
+            (one.call_ms is None) == (other.call_ms is None)
+            and costs(other) != costs(one)
+            and all(a <= b for a, b in zip(costs(other), costs(one), strict=True))
+            for other in measured
+        )
+    ]

@@ -1,0 +1,153 @@
+"""Where candidates are made and measured: one loaded original, its answers, and a folder of files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.bundle.digest import companions, measure
+from edgekit.convert.diagnose import as_conversion_error
+from edgekit.convert.inprocess import captured
+from edgekit.convert.make import Variant, check_targets, make_scheme
+from edgekit.convert.prepare import Prepared
+from edgekit.convert.request import ConvertRequest
+from edgekit.errors import EdgekitError
+from edgekit.quantize import SCHEMES, onnx_integer
+from edgekit.quantize import registry as quantizers
+from edgekit.runtime.loading import open_engine
+from edgekit.signature import Array
+from edgekit.tune.candidate import Candidate, Tried
+from edgekit.tune.journal import Journal
+from edgekit.verify.execute import execute
+
+# Samples by which layers are ordered.
+_PROBED = 16
+Step = Callable[[str], None]
+# Of each target and scheme, what lists the layers that can be left in float one by one.
+_LAYERS: dict[tuple[str, str], Callable[[Path], list[str]]] = {("onnx", "int8"): onnx_integer.layers}
+
+
+class Workshop:
+    """Makes candidates and measures them, each once."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        request: ConvertRequest,
+        reference: Sequence[Mapping[str, Array]] | None,
+        journal: Journal,
+        work: Path,
+        step: Step,
+    ) -> None:
+        self._prepared, self._request, self._reference = prepared, request, reference
+        self._planned = check_targets(prepared, request)
+        self._work, self._step = work, step
+        self._seen: dict[str, dict[str, Any]] = {}
+        self.journal = journal
+
+    def schemes(self, target: str) -> list[str]:
+        """The schemes that a target can be tried in, float32 first."""
+        route, _ = self._planned[target]
+        every = ["float32", *route.schemes, *quantizers.schemes_of(target)]
+        return [
+            one for one in dict.fromkeys(every) if not SCHEMES[one].calibrated or self._prepared.calibration is not None
+        ]
+
+    def tried(self, candidate: Candidate) -> Tried:
+        """Make a candidate's file and measure it, unless the journal has it."""
+        found = self.journal.get(candidate)
+        if found is None:
+            self._step(f"try {candidate.target} {candidate.name}")
+            found = self._try(candidate)
+            self.journal.add(found)
+        return found
+
+    def by_sensitivity(self, candidate: Candidate) -> list[str]:
+        """The layers that can be left in float, the one that costs most alone first; empty where none can be.
+
+        Each layer is quantized with all others in float32; what that leaves of the outputs is its SQNR.
+        """
+        listed = _LAYERS.get((candidate.target, candidate.scheme))
+        base = self.tried(Candidate(candidate.target, "float32")).made
+        if listed is None or base is None:
+            return []
+        runs = list(self._prepared.samples.head(min(_PROBED, len(self._prepared.samples))).runs(batch=1))
+        engine = open_engine(candidate.target, base.path, threads=self._request.threads)
+        given = [{one.native: run[one.name] for one in base.inputs} for run in runs]
+        wanted = [engine.run(run) for run in given]
+        left: dict[str, float] = {}
+        every = listed(base.path)
+        for place, layer in enumerate(every):
+            self._step(f"quantize layer {place + 1} of {len(every)} alone: {layer}")
+            variant = Variant(
+                f"{candidate.scheme}-alone",
+                candidate.ranges,
+                frozenset(),
+                frozenset({layer}),
+                self._seen.setdefault(candidate.target, {}),
+            )
+            try:
+                made = self._make(candidate.target, candidate.scheme, variant)
+            except EdgekitError:  # the scheme cannot take this layer: nothing to leave out
+                continue
+            alone = open_engine(candidate.target, made.path, threads=self._request.threads)
+            left[layer] = _sqnr(wanted, [alone.run(run) for run in given])
+        return sorted(left, key=lambda layer: (left[layer], every.index(layer)))
+
+    def _make(self, target: str, scheme: str, variant: Variant) -> Any:
+        planned = self._planned[target]
+        request = self._request
+        if scheme != "float32":
+            # The metric decides; what is broken (constant, NaN, more noise than signal) fails all the same.
+            request = replace(request, tolerance={"sqnr_db": 0.0, "label_agreement": 0.0} | dict(request.tolerance))
+        with captured(self._work / "log.txt"):
+            return make_scheme(self._prepared, request, planned, scheme, self._work, _quiet, variant)
+
+    def _try(self, candidate: Candidate) -> Tried:
+        started = time.perf_counter()
+        target, scheme = candidate.target, candidate.scheme
+        variant = candidate.variant(self._seen.setdefault(target, {}))
+        try:
+            made = self._make(target, scheme, variant)
+            size = measure(made.path, made.path.name, companions(made.path)).bytes
+            verdict, call_ms = execute(
+                target,
+                made,
+                self._prepared.signature,
+                self._prepared.samples,
+                self._reference,
+                metric=self._request.metric,
+                threads=self._request.threads,
+            )
+            base = self.journal.get(Candidate(target, "float32"))
+            if verdict.speed is not None and base is not None and base.call_ms is not None:
+                # Timed in turn with float32: on a busy machine the ratio is what can be trusted.
+                call_ms = base.call_ms / verdict.speed.speedup
+        except EdgekitError as error:
+            return Tried(candidate, None, None, 0, None, time.perf_counter() - started, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a vendor raises is this candidate's failure
+            told = as_conversion_error(error, f"convert to {target} {scheme}", candidate.name, self._prepared.source)
+            return Tried(candidate, None, None, 0, None, time.perf_counter() - started, str(told))
+        return Tried(candidate, made, verdict, size, call_ms, time.perf_counter() - started, verdict.reason)
+
+
+def _quiet(step: str) -> None:
+    del step
+
+
+def _sqnr(wanted: Sequence[Mapping[str, Array]], found: Sequence[Mapping[str, Array]]) -> float:
+    """The least SQNR of the outputs, dB."""
+    values = []
+    for name in wanted[0]:
+        if wanted[0][name].dtype.kind != "f":
+            continue
+        original = np.stack([run[name] for run in wanted]).astype(np.float64)
+        noise = np.square(original - np.stack([run[name] for run in found])).sum()
+        signal = np.square(original).sum()
+        values.append(float(10 * np.log10(signal / noise)) if noise and signal else float("inf"))
+    return min(values, default=float("inf"))
