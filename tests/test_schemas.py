@@ -18,12 +18,14 @@ SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
 NAMES = (
     "convert",
     "device",
+    "diagnose",
     "doctor",
     "inspect-file",
     "manifest",
     "preprocessing",
     "routes",
     "run",
+    "tune",
     "verify-layers",
     "verify",
 )
@@ -229,3 +231,28 @@ def test_routes(folder: Path) -> None:
 
 def test_devices(folder: Path) -> None:
     validator("device").validate(edgekit(folder, "devices", "list"))
+
+
+def test_tune_and_diagnose(folder: Path) -> None:
+    (folder / "colours.py").write_text(
+        "import torch\n\n\ndef build():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 3).eval()\n"
+    )
+    rows = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
+    np.save(folder / "rows.npy", rows)
+    import torch
+
+    torch.manual_seed(0)
+    with torch.no_grad():
+        labels = torch.nn.Linear(4, 3)(torch.from_numpy(rows)).numpy().argmax(axis=1)
+    np.save(folder / "labels.npy", labels)
+    given = ["colours:build", "--samples", "rows.npy", "--input-shape", "input=1,4"]
+    found = check("diagnose", edgekit(folder, "diagnose", *given, "--quiet"))
+    assert found["samples"] == 256
+    tuned = check(
+        "tune",
+        edgekit(
+            folder, "tune", *given, "--labels", "labels.npy", "--max-drop", "30%", "--for", "size", "--to", "onnx",
+            "-o", "colours.edge", "--quiet",
+        ),
+    )  # fmt: skip
+    assert tuned["candidates"][0]["name"] == "float32"

@@ -14,7 +14,7 @@ from types import FrameType
 import typer
 
 import edgekit
-from edgekit.cli import convert, devices, doctor, inspect, routes, run, tune, verify
+from edgekit.cli import convert, devices, diagnose, doctor, inspect, routes, run, tune, verify
 from edgekit.cli.console import ReaderGoneError, say, written_to_stdout
 from edgekit.errors import EdgekitError, InputError
 
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.command("convert", help=convert.HELP)(convert.convert)
 app.command("tune", help=tune.HELP)(tune.tune)
+app.command("diagnose", help=diagnose.HELP)(diagnose.diagnose)
 app.command("verify", help=verify.HELP)(verify.verify)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("run", help=run.HELP)(run.run)
