@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekit.quantize.calibration import Calibration
 from edgekit.quantize.registry import Quantizer, quantizer
-from edgekit.quantize.schemes import SCHEMES, Palette
+from edgekit.quantize.schemes import SCHEMES, Palette, Pruned
 
 # Below, the table or the scales take more room than is saved.
 _LEAST_WEIGHTS = 1024
@@ -28,6 +28,17 @@ def _palette(bits: int) -> Callable[[], tuple[Callable[..., Any], Any]]:
 
         return coreml.palettize_weights, coreml.OpPalettizerConfig(
             mode="kmeans", nbits=bits, weight_threshold=_LEAST_WEIGHTS
+        )
+
+    return chosen
+
+
+def _sparse(percent: int) -> Callable[[], tuple[Callable[..., Any], Any]]:
+    def chosen() -> tuple[Callable[..., Any], Any]:
+        from coremltools.optimize import coreml
+
+        return coreml.prune_weights, coreml.OpMagnitudePrunerConfig(
+            target_sparsity=percent / 100, weight_threshold=_LEAST_WEIGHTS
         )
 
     return chosen
@@ -60,3 +71,5 @@ quantizer("coreml", "int8-weights")(_compressing(_linear))
 for _scheme in SCHEMES.values():
     if isinstance(_scheme, Palette):
         quantizer("coreml", _scheme.name)(_compressing(_palette(_scheme.bits)))
+    elif isinstance(_scheme, Pruned):
+        quantizer("coreml", _scheme.name)(_compressing(_sparse(_scheme.percent)))

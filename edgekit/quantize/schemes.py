@@ -84,7 +84,7 @@ class Palette:
     """Weights as places in a table of ``2 ** bits`` numbers a tensor.
 
     Attributes:
-        bits: 1 to 8.
+        bits: 1, 2, 4, 6 or 8: the sizes of table that iOS 16 reads.
     """
 
     bits: int
@@ -101,9 +101,28 @@ class Palette:
         return _EIGHT_BITS if self.bits >= 6 else _FOUR_BITS
 
 
-Scheme = Float32 | Float16 | Int8Weights | Int4Weights | Int8Dynamic | Int8 | Int16x8 | Palette
+@dataclass(frozen=True)
+class Pruned:
+    """The smallest weights of each tensor become zero and are not stored.
+
+    Attributes:
+        percent: how many of them.
+    """
+
+    percent: int
+    calibrated: ClassVar[bool] = False
+    tolerance: Tolerance = field(default=_FOUR_BITS, init=False)
+
+    @property
+    def name(self) -> str:
+        """``pruned50`` for half of them."""
+        return f"pruned{self.percent}"
+
+
+Scheme = Float32 | Float16 | Int8Weights | Int4Weights | Int8Dynamic | Int8 | Int16x8 | Palette | Pruned
 _ALL: tuple[Scheme, ...] = (
     *(Float32(), Float16(), Int8Dynamic(), Int8Weights(), Int4Weights(), Int8(), Int16x8()),
-    *(Palette(bits) for bits in (8, 6, 4, 2)),
+    *(Palette(bits) for bits in (8, 6, 4, 2, 1)),
+    *(Pruned(percent) for percent in (50, 75)),
 )
 SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in _ALL}

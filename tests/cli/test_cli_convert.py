@@ -24,7 +24,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def converted(models: Path, folder: Path) -> Answer:
     """A PyTorch network in two formats and two schemes, on five samples."""
     return edgekit(
-        "convert", models / "net.pt2", "--to", "onnx,tflite", "--quantize", "float16", "--samples", models / "good.npz",
+        "convert", models / "net.pt2", "--to", "onnx,tflite", "--quantize", "float16", "--allow-slower",
+        "--samples", models / "good.npz",
         "--output-name", "probabilities", "-o", "net.edge", "--json", cwd=folder,
     )  # fmt: skip
 
@@ -140,7 +141,8 @@ def test_verify_fails_at_a_tolerance_that_is_too_strict(converted: Answer, folde
 
 def test_failed_verdict_exits_1_and_stays_out_of_the_bundle(models: Path, tmp_path: Path) -> None:
     answer = edgekit(
-        "convert", models / "net.onnx", "--quantize", "float16", "--tolerance", "sqnr_db=120", "--samples",
+        "convert", models / "net.onnx", "--quantize", "float16", "--allow-slower",
+        "--tolerance", "sqnr_db=120", "--samples",
         models / "good.npz", "--json", cwd=tmp_path,
     )  # fmt: skip
     assert answer.code == 1

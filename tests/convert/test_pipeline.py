@@ -77,7 +77,9 @@ def test_random_samples_are_said(tmp_path: Path) -> None:
 
 
 def test_a_missed_tolerance_is_not_in_the_bundle(tmp_path: Path) -> None:
-    made = convert(tmp_path / "m.edge", quantize="float16", tolerance={"sqnr_db": 100}, keep_failed=True)
+    made = convert(
+        tmp_path / "m.edge", quantize="float16", allow_slower=True, tolerance={"sqnr_db": 100}, keep_failed=True
+    )
     assert (made.exit_code, bool(made)) == (1, False)
     assert [(row["scheme"], row["file"]) for row in made.artifacts] == [
         ("float32", "onnx/float32.onnx"),
@@ -89,7 +91,7 @@ def test_a_missed_tolerance_is_not_in_the_bundle(tmp_path: Path) -> None:
     bound = message.split("--tolerance ")[1].split(",", maxsplit=1)[0].removeprefix("sqnr_db=")
     assert (made.work / "onnx" / "float16.onnx").exists()
     # What the advice says really helps.
-    again = convert(tmp_path / "n.edge", quantize="float16", tolerance={"sqnr_db": float(bound)})
+    again = convert(tmp_path / "n.edge", quantize="float16", allow_slower=True, tolerance={"sqnr_db": float(bound)})
     assert again
 
 
@@ -179,7 +181,8 @@ def test_several_targets_side_by_side_from_a_factory(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     events: list[str] = []
     made = edgekit.convert(
-        "side_nets:build", ["tflite", "onnx"], samples="s.npz", quantize="float16", layout=None, output="m.edge",
+        "side_nets:build", ["tflite", "onnx"], samples="s.npz", quantize="float16", allow_slower=True, layout=None,
+        output="m.edge",
         event=lambda target, step, _: events.append(target),
     )  # fmt: skip
     assert [(row["target"], row["scheme"]) for row in made.artifacts] == [

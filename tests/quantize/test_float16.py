@@ -32,7 +32,9 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     torch.manual_seed(0)
     x = np.random.default_rng(0).standard_normal((4, 64)).astype("f4")
     path = tmp_path_factory.mktemp("half") / "m.edge"
-    result = edgekit.convert(Network(), ["onnx", "tflite", "coreml"], samples=x, quantize="float16", output=path)
+    result = edgekit.convert(
+        Network(), ["onnx", "tflite", "coreml"], samples=x, quantize="float16", allow_slower=True, output=path
+    )
     assert result, [str(failure.error) for failure in result.failed]
     return result
 
@@ -63,7 +65,13 @@ def test_a_session_takes_and_gives_float32_and_float32_is_preferred(converted: A
 @pytest.mark.parametrize("target", ["onnx", "tflite"])
 def test_only_makes_float16_alone(target: str, tmp_path: Path) -> None:
     result = edgekit.convert(
-        Network(), target, samples=np.ones((1, 64), "f4"), quantize="float16", only=True, output=tmp_path / "m.edge"
+        Network(),
+        target,
+        samples=np.ones((1, 64), "f4"),
+        quantize="float16",
+        allow_slower=True,
+        only=True,
+        output=tmp_path / "m.edge",
     )
     assert [(row["target"], row["scheme"]) for row in result.artifacts] == [(target, "float16")]
 
@@ -109,7 +117,12 @@ def test_a_model_with_nothing_to_quantize_is_an_error(tmp_path: Path) -> None:
             return x * 2
 
     result = edgekit.convert(
-        Plain(), "onnx", samples=np.ones((2, 4), "f4"), quantize="float16", output=tmp_path / "m.edge"
+        Plain(),
+        "onnx",
+        samples=np.ones((2, 4), "f4"),
+        quantize="float16",
+        allow_slower=True,
+        output=tmp_path / "m.edge",
     )
     assert result.exit_code == 4
     assert [row["scheme"] for row in result.artifacts] == ["float32"]

@@ -53,7 +53,7 @@ def network() -> Any:
 SIZES = {
     "onnx": {"int8-dynamic": 0.4, "int8-weights": 0.4, "int4-weights": 0.4, "int8": 0.5},
     "tflite": {"int8-dynamic": 0.4, "int8-weights": 0.4, "int4-weights": 0.3, "int8": 0.4, "int16x8": 0.4},
-    "coreml": {"int8-weights": 0.4, "palette8": 0.5, "palette4": 0.3},
+    "coreml": {"int8-weights": 0.4, "palette8": 0.5, "palette4": 0.3, "pruned50": 0.7},
 }
 
 

@@ -44,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["onnx", "tflite", "coreml"],
         samples=folder / "s.npz",
         quantize="float16",
+        allow_slower=True,
         output=folder / "m.edge",
     )
     assert result, [str(failure.error) for failure in result.failed]
