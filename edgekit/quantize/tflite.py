@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,7 @@ def _named(name: str) -> _Recipe:
     return recipe
 
 
+_LAYERS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"}
 # Of each scheme: the recipe, and the type whose tensors tell that something was quantized.
 _RECIPES: dict[str, tuple[_Recipe, str]] = {
     # Processors without half-precision arithmetic widen the weights once at load.
@@ -65,7 +67,10 @@ def _by_recipe(scheme: str) -> Quantizer:
             warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors", category=UserWarning)
             if calibration is not None:
                 _keep_interface(made)
-                ranges = _ranges(model, made.get_quantization_recipe(), calibration)
+                if scheme not in calibration.seen:
+                    calibration.seen[scheme] = _ranges(model, made.get_quantization_recipe(), calibration)
+                ranges = calibration.seen[scheme]
+                _leave(made, model, calibration)
             made.quantize(ranges).export_model(str(output), overwrite=True)
         return _tensors(output, type_name)
 
@@ -83,6 +88,44 @@ def _keep_interface(made: Any) -> None:
 
     for name in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
         made.update_quantization_recipe(regex=".*", operation_name=name, algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+def layers(model: Path) -> list[str]:
+    """The layers of a file that ``int8`` can leave in float one by one: its products with weights, by their outputs."""
+    return [name for kind, name in _operators(model) if kind in _LAYERS]
+
+
+def _leave(made: Any, model: Path, calibration: Calibration) -> None:
+    """Leave out of the recipe the layers that are to stay in float."""
+    from ai_edge_quantizer import qtyping
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    left = set(calibration.skip)
+    if calibration.only is not None:
+        left |= {name for _, name in _operators(model)} - calibration.only
+    for name in sorted(left):
+        made.update_quantization_recipe(
+            # An operator's scope is the names of its outputs, each with a semicolon behind; names may have some too.
+            regex=f"^{re.escape(name)};$",
+            operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+            algorithm_key=AlgorithmName.NO_QUANTIZE,
+        )
+
+
+def _operators(model: Path) -> list[tuple[str, str]]:
+    """Each operator's kind and its outputs' names, joined by semicolons."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    loaded = schema.Model.GetRootAs(model.read_bytes(), 0)
+    graph = loaded.Subgraphs(0)
+    found = []
+    for place in range(graph.OperatorsLength()):
+        operator = graph.Operators(place)
+        kind = kinds[loaded.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()]
+        outputs = [graph.Tensors(operator.Outputs(index)).Name().decode() for index in range(operator.OutputsLength())]
+        found.append((kind, ";".join(outputs)))
+    return found
 
 
 def _ranges(model: Path, recipe: Any, calibration: Calibration) -> Any:

@@ -17,7 +17,7 @@ from edgekit.convert.make import Variant, check_targets, make_scheme
 from edgekit.convert.prepare import Prepared
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import EdgekitError
-from edgekit.quantize import SCHEMES, onnx_integer
+from edgekit.quantize import SCHEMES, onnx_integer, tflite
 from edgekit.quantize import registry as quantizers
 from edgekit.runtime.loading import open_engine
 from edgekit.signature import Array
@@ -29,7 +29,11 @@ from edgekit.verify.execute import execute
 _PROBED = 16
 Step = Callable[[str], None]
 # Of each target and scheme, what lists the layers that can be left in float one by one.
-_LAYERS: dict[tuple[str, str], Callable[[Path], list[str]]] = {("onnx", "int8"): onnx_integer.layers}
+_LAYERS: dict[tuple[str, str], Callable[[Path], list[str]]] = {
+    ("onnx", "int8"): onnx_integer.layers,
+    ("tflite", "int8"): tflite.layers,
+    ("tflite", "int16x8"): tflite.layers,
+}
 
 
 class Workshop:
