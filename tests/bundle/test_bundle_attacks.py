@@ -465,7 +465,9 @@ def test_writers_at_once(parts: Parts, tmp_path: Path, force: bool) -> None:
 
 
 ENDLESS = """
-import sys
+import signal, sys
+# A suite that runs in the background of a script is started deaf to it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{root!r}, {tests!r}]
 from dataclasses import replace
 from pathlib import Path
