@@ -1,6 +1,8 @@
-"""Device profiles: the three that ship, the rules that every profile keeps, and the two commands."""
+"""Device profiles: those that ship, the rules that every profile keeps, and the commands that show them."""
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,11 @@ from typer.testing import CliRunner
 from edgekit import content, devices
 from edgekit.cli.devices import app
 from edgekit.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "device.schema.json").read_text(encoding="utf-8"))
@@ -41,6 +48,16 @@ facts = ["processor", "runtimes.litert", "readings.zone"]
 """
 
 
+CLASSES = [
+    "android-low", "android-mid", "browser-desktop", "browser-phone", "coral-dev-board", "galaxy-s22", "galaxy-s23",
+    "galaxy-s24", "galaxy-s25", "intel-n100", "ipad-m1", "ipad-m4", "iphone-a15", "iphone-a16", "iphone-a17-pro",
+    "iphone-a18", "jetson-agx-orin", "jetson-nano", "jetson-orin-nano", "jetson-orin-nx", "jetson-xavier-nx",
+    "mac-m1", "mac-m2", "mac-m4", "pixel-6", "pixel-7", "pixel-8", "pixel-9", "raspberry-pi-3", "raspberry-pi-4",
+    "raspberry-pi-5", "raspberry-pi-zero-2-w", "rockchip-rk3566", "rockchip-rk3588", "x86-64-desktop",
+    "x86-64-laptop", "x86-64-server",
+]  # fmt: skip
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's project with an empty devices folder, as the working folder."""
@@ -56,8 +73,16 @@ def _read(folder: Path, text: str) -> devices.DeviceProfile:
     return devices.read(file)
 
 
-def test_the_three_classes_ship():
-    assert [profile.id for profile in devices.profiles()] == ["jetson-orin-nano", "raspberry-pi-5", "x86-64-desktop"]
+def test_these_classes_ship():
+    assert [profile.id for profile in devices.profiles()] == CLASSES
+
+
+def test_what_a_phone_or_a_browser_does_not_tell_is_absent():
+    phone, browser = devices.get("galaxy-s25"), devices.get("browser-phone")
+    assert (phone.processor.architecture, phone.processor.instruction_sets, phone.schemes) == ("aarch64", (), ())
+    assert browser.processor == devices.Processor("WebAssembly", "wasm32")
+    assert browser.memory is None
+    assert [runtime.execution_providers for runtime in browser.runtimes] == [("webgpu", "wasm"), ()]
 
 
 def test_a_raspberry_pi_5_is_what_its_maker_says():
@@ -88,17 +113,36 @@ def test_a_desktop_is_a_class_without_a_number_of_cores():
 
 
 @pytest.mark.parametrize("file", content.files("devices", ".toml"), ids=lambda file: file.stem)
-def test_every_source_is_quoted_and_covers_something(file: Path):
+def test_a_file_keeps_the_schema_and_quotes_a_page_for_every_fact(file: Path):
     profile = devices.read(file)
+    Draft202012Validator(SCHEMA).validate([profile.to_json()])
     for source in profile.sources:
-        assert source.url.startswith("https://")
+        assert re.fullmatch(r"https://[\w.-]+\.[a-z]+/\S*", source.url)
+        assert source.says == source.says.strip()
         assert len(source.says) > 10
-    for fact in (
-        "processor.name",
-        "processor.instruction_sets",
-        *(f"runtimes.{one.name}.format" for one in profile.runtimes),
-    ):
-        assert profile.sources_of(fact), fact
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    facts = [
+        f"{part}.{key}" for part in ("processor", "memory", "match") for key in document.get(part, {})
+    ] + [
+        f"{part}.{item['name']}.{key}"
+        for part in ("accelerators", "runtimes", "schemes", "readings")
+        for item in document.get(part, [])
+        for key in item
+        if key != "name"
+    ]  # fmt: skip
+    assert {"processor.name", "processor.architecture"} < set(facts)
+    assert [fact for fact in facts if not profile.sources_of(fact)] == [
+        fact for fact in facts if fact in {"match.system", "match.cpu_flags"}
+    ]
+    assert file.read_text(encoding="utf-8").startswith("# "), "a comment says what the class is"
+
+
+def test_no_fact_is_of_two_minds():
+    """Cores of one name have the same instruction sets in every class."""
+    for core, sets in (("Cortex-A53", {"neon"}), ("Cortex-A55", {"neon", "fp16", "dotprod"})):
+        for profile in devices.profiles():
+            if core in profile.processor.name and profile.processor.instruction_sets:
+                assert set(profile.processor.instruction_sets) == sets, profile.id
 
 
 def test_the_nearest_ids_are_listed_and_none_is_chosen():
@@ -169,6 +213,11 @@ def test_an_id_is_given_once(project: Path):
             'command = ["cat"]\nbits = { low = "hot" }',
             "'readings.zone.bits' has 'low'",
         ),
+        ("[[sources]]", '[match]\nproduct = ["Board"]\n\n[[sources]]', "no source covers match.product"),
+        ("[[sources]]", "[match]\n\n[[sources]]", "'match' is empty"),
+        ("[[sources]]", '[match]\nsystem = ["BeOS"]\n\n[[sources]]', "'match.system' is 'BeOS'"),
+        ("[[sources]]", '[match]\nserial = ["1"]\n\n[[sources]]', "unknown key 'serial' in 'match'"),
+        ("[[sources]]", '[match]\nchassis = ["Desktop"]\n\n[[sources]]', "'match.chassis' is 'Desktop'"),
         ("[[sources]]", "[sources]", "'sources' is no list of tables"),
         ("[processor]", "[[processor]]", "'processor' is no table"),
         ('name = "litert"', 'name = "litert.2"', "the name 'litert.2' has a dot in it"),
@@ -183,6 +232,19 @@ def test_a_wrong_profile_is_refused_by_name(tmp_path: Path, old: str, new: str, 
     assert caught.value.next_step
 
 
+def test_edgekits_own_rule_for_recognizing_a_class_needs_no_source(tmp_path: Path):
+    own = '[match]\nsystem = ["Android"]\ncpu_flags = ["asimd"]\n\n[[sources]]'
+    board = _read(tmp_path, VALID.replace("[[sources]]", own, 1))
+    assert board.match == devices.Match(system=("Android",), cpu_flags=("asimd",))
+
+
+def test_a_broken_profile_does_not_stand_in_the_way_of_another(project: Path):
+    (project / "broken.toml").write_text("name = ", encoding="utf-8")
+    assert devices.get("raspberry-pi-5").name == "Raspberry Pi 5"
+    with pytest.raises(InputError, match="not a TOML file"):
+        devices.profiles()
+
+
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="not a TOML file"):
         _read(tmp_path, "name = ")
@@ -194,14 +256,15 @@ def test_the_list_is_one_document_that_keeps_its_schema():
     document = json.loads(result.stdout)
     Draft202012Validator.check_schema(SCHEMA)
     Draft202012Validator(SCHEMA).validate(document)
-    assert [one["id"] for one in document] == ["jetson-orin-nano", "raspberry-pi-5", "x86-64-desktop"]
+    assert [one["id"] for one in document] == CLASSES
     assert {"id", "name", "kind"} <= set(document[0])
 
 
 def test_the_schema_refuses_a_reading_by_command_and_by_file():
-    document = [profile.to_json() for profile in devices.profiles()]
-    document[1]["readings"][0]["files"] = "/sys"
-    assert not Draft202012Validator(SCHEMA).is_valid(document)
+    document = devices.get("raspberry-pi-5").to_json()
+    assert Draft202012Validator(SCHEMA).is_valid([document])
+    document["readings"][0]["files"] = "/sys"
+    assert not Draft202012Validator(SCHEMA).is_valid([document])
 
 
 def test_show_prints_one_object_of_the_list():
@@ -215,6 +278,9 @@ def test_the_tables_name_devices_facts_and_sources():
     assert listed.exit_code == 0
     for profile in devices.profiles():
         assert profile.id in listed.stdout
+        shown = CliRunner().invoke(app, ["show", profile.id])
+        assert shown.exit_code == 0
+        assert f"{profile.name} ({profile.kind})" in shown.stdout
     shown = CliRunner().invoke(app, ["show", "jetson-orin-nano"])
     assert shown.exit_code == 0
     assert "compute_capability: 8.7" in shown.stdout

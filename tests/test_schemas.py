@@ -26,6 +26,7 @@ NAMES = (
     "routes",
     "run",
     "tune",
+    "probe",
     "verify-layers",
     "verify",
 )
@@ -234,6 +235,8 @@ def test_devices(folder: Path) -> None:
 
 
 def test_tune_and_diagnose(folder: Path) -> None:
+    phone = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari"
+    assert check("probe", edgekit(folder, "devices", "probe", "--user-agent", phone))["device"] == "browser-phone"
     (folder / "colours.py").write_text(
         "import torch\n\n\ndef build():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 3).eval()\n"
     )

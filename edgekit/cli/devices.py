@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from edgekit.cli import options
 
 if TYPE_CHECKING:
-    from edgekit.devices import DeviceProfile
+    from edgekit.devices import DeviceProfile, Probe
 
 app = typer.Typer(
     help="Device classes: what is known of the devices that models are made for, every fact with its source.",
@@ -33,6 +33,19 @@ _SHOW_HELP = """Show what is known of one device class, and where that is writte
   edgekit devices show raspberry-pi-5
 
   edgekit devices show jetson-orin-nano --json
+"""
+
+_PROBE_HELP = """Find the class of this machine: by device tree, processor, chassis, or what Android or macOS calls it.
+
+The exit code is 1 where no class fits, or what could be read does not decide between several.
+
+[bold]Examples[/bold]
+
+  edgekit devices probe
+
+  edgekit devices probe --json
+
+  edgekit devices probe --user-agent "Mozilla/5.0 (Linux; Android 10; K) Chrome/143.0.0.0 Mobile Safari/537.36"
 """
 
 
@@ -72,11 +85,61 @@ def show_device(
     output().print(plain("\n".join(("", "Sources", *sources))), soft_wrap=True)
 
 
+@app.command("probe", help=_PROBE_HELP)
+def probe_device(
+    user_agent: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--user-agent", help="Ask for a browser instead, by its user agent.", show_default="this machine"),
+    ] = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Parse, read the machine, print."""
+    from edgekit import devices
+    from edgekit.cli.console import output, plain, print_json, table
+
+    machine = devices.this_machine() if user_agent is None else devices.browser(user_agent)
+    found = devices.probe(machine)
+    if json:
+        print_json(found.to_json())
+    else:
+        output().print(table("", ("what was read", "value"), _read_rows(found)))
+        output().print(plain("\n".join(("", *_verdict(found)))), soft_wrap=True)
+    raise typer.Exit(0 if found.device else 1)
+
+
+def _read_rows(found: Probe) -> list[tuple[str, str]]:
+    """What was read; of the instruction sets those that decide, where any do."""
+    read = found.machine.to_json()
+    classes = (found.device, *found.candidates) if found.device else found.candidates
+    asked = {flag for profile in classes if profile.match for flag in profile.match.cpu_flags}
+    flags = read.get("cpu_flags", [])
+    shown = [flag for flag in flags if flag in asked]
+    if shown:
+        read["cpu_flags"] = [*shown, f"and {len(flags) - len(shown)} more"]
+    return [(key.replace("_", " "), _text(value)) for key, value in read.items()]
+
+
+def _verdict(found: Probe) -> list[str]:
+    """The class, or what to do without one."""
+    if found.device:
+        return [f"{found.device.id}: {found.device.name}, because {found.why}", *found.notes]
+    if found.candidates:
+        known = ", ".join(profile.id for profile in found.candidates)
+        return [f"one of {known}: {found.why}", "name yours where a command takes a device: --device ID"]
+    todo = (
+        "name a near one where a command takes a device (edgekit devices list), or describe yours in devices/<id>.toml"
+    )
+    return [found.why, todo]
+
+
 def fact_rows(profile: DeviceProfile) -> list[tuple[str, str, str]]:
     """Each fact, its value and the numbers of its sources, in the profile's order."""
     document = profile.to_json()
     facts = [
-        (f"{part}.{key}", value) for part in ("processor", "memory") for key, value in document.get(part, {}).items()
+        (f"{part}.{key}", value)
+        for part in ("processor", "memory", "match")
+        for key, value in document.get(part, {}).items()
     ]
     for part in ("accelerators", "runtimes", "schemes", "readings"):
         facts.extend((f"{part}.{item.pop('name')}", item) for item in document.get(part, []))

@@ -1,189 +1,41 @@
-"""Device profiles: what is publicly known of a class of devices, every fact with its source.
-
-A profile is one TOML file in ``devices/``, edgekit's own or the user's project's; its id is the file's stem. It holds
-facts of the *class* (a Raspberry Pi 5), never measurements of one machine: those belong to a benchmark result. What is
-not known is absent.
-"""
+"""A device profile read from its TOML file; whatever is wrong in it is refused by name."""
 
 from __future__ import annotations
 
-import difflib
 import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from edgekit import content
+from edgekit.devices.profile import (
+    ACCELERATORS,
+    ARCHITECTURES,
+    FORMATS,
+    KINDS,
+    QUANTITIES,
+    SYSTEMS,
+    TRANSPORTS,
+    UNITS,
+    Accelerator,
+    CommandReading,
+    DeviceProfile,
+    FastScheme,
+    FilesReading,
+    Match,
+    Memory,
+    Processor,
+    Runtime,
+    Source,
+    covers,
+)
 from edgekit.errors import InputError
 
-SCHEMA = 1  # 1: the first
-
-KINDS = ("sbc", "module", "desktop", "laptop", "server", "phone", "tablet", "browser")
-ARCHITECTURES = ("aarch64", "armv7l", "x86_64", "riscv64", "wasm32")
-ACCELERATORS = ("gpu", "npu", "tpu", "dsp")
-FORMATS = ("onnx", "tflite", "coreml")
-TRANSPORTS = ("local", "ssh", "adb", "browser")
-QUANTITIES = ("temperature", "throttling", "energy", "power", "voltage", "current")
-UNITS = ("degC", "millidegC", "count", "bits", "uJ", "mW", "mV", "mA", "V and A by rail")
-
-
-@dataclass(frozen=True)
-class Processor:
-    """The processor: cores and clock (MHz, the highest), and the instruction sets that inference kernels look for."""
-
-    name: str
-    architecture: str
-    cores: int | None = None
-    clock_mhz: int | None = None
-    instruction_sets: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Memory:
-    """The main memory: sizes in GB that the class is sold with, bus width in bits, peak bandwidth in GB/s."""
-
-    type: str | None = None
-    sizes_gb: tuple[int, ...] = ()
-    bus_bits: int | None = None
-    bandwidth_gb_per_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Accelerator:
-    """What computes beside the processor, one of :data:`ACCELERATORS`; ``cores`` are CUDA cores on Nvidia's."""
-
-    name: str
-    kind: str
-    cores: int | None = None
-    tensor_cores: int | None = None
-    compute_capability: str | None = None
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """A runtime that runs on the class, with its execution providers or delegates, the preferred one first."""
-
-    name: str
-    format: str
-    execution_providers: tuple[str, ...] = ()
-    delegates: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class FastScheme:
-    """A quantization scheme for which the class has instructions, in which runtimes, and under what condition."""
-
-    name: str
-    runtimes: tuple[str, ...]
-    condition: str | None = None
-
-
-@dataclass(frozen=True)
-class CommandReading:
-    """A quantity that a command on the device prints; ``bits`` says what a set bit means, by its number."""
-
-    name: str
-    quantity: str
-    unit: str
-    command: tuple[str, ...]
-    bits: Mapping[str, str] = field(default_factory=dict)
-    condition: str | None = None
-
-
-@dataclass(frozen=True)
-class FilesReading:
-    """A quantity in files on the device (a glob pattern); ``driver`` is what the hwmon folder's ``name`` file says."""
-
-    name: str
-    quantity: str
-    unit: str
-    files: str
-    driver: str | None = None
-    condition: str | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """A public page, its words on the matter as they stand there, and the facts that it covers."""
-
-    url: str
-    says: str
-    facts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class DeviceProfile:
-    """A class of devices.
-
-    Attributes:
-        id: the file's stem.
-        name: what people call it.
-        kind: one of :data:`KINDS`.
-        processor: the processor.
-        runtimes: what runs there, in edgekit's order of preference (a default, to be measured, not a fact).
-        transports: how edgekit reaches one, one of :data:`TRANSPORTS` each.
-        sources: where the facts come from.
-        memory: the main memory, where known.
-        accelerators: what computes beside the processor.
-        schemes: the quantization schemes that the class has instructions for.
-        readings: how to read temperature, throttling and power, the preferred way first.
-    """
-
-    id: str
-    name: str
-    kind: str
-    processor: Processor
-    runtimes: tuple[Runtime, ...]
-    transports: tuple[str, ...]
-    sources: tuple[Source, ...]
-    memory: Memory | None = None
-    accelerators: tuple[Accelerator, ...] = ()
-    schemes: tuple[FastScheme, ...] = ()
-    readings: tuple[CommandReading | FilesReading, ...] = ()
-
-    def reading(self, quantity: str) -> tuple[CommandReading | FilesReading, ...]:
-        """The ways to read one of :data:`QUANTITIES`, the preferred one first; empty where none is known."""
-        return tuple(one for one in self.readings if one.quantity == quantity)
-
-    def sources_of(self, fact: str) -> tuple[Source, ...]:
-        """The sources that cover a fact (``processor.cores``, ``runtimes.litert``)."""
-        return tuple(source for source in self.sources if any(_covers(entry, fact) for entry in source.facts))
-
-    def to_json(self) -> dict[str, Any]:
-        """The profile as a JSON object (``docs/schemas/device.schema.json``): what is not known is absent."""
-        return {"schema": SCHEMA, **_known(asdict(self))}
-
-
-def profiles() -> tuple[DeviceProfile, ...]:
-    """Every device profile, edgekit's own first, then the user's project's.
-
-    Raises:
-        InputError: a file is not a valid profile, or two files have one id.
-    """
-    found: dict[str, Path] = {}
-    for file in content.files("devices", ".toml"):
-        if file.stem in found:
-            why = f"{found[file.stem]} already describes the device {file.stem!r}"
-            raise InputError(f"read {file}", why, "rename one of the two files")
-        found[file.stem] = file
-    return tuple(read(file) for file in found.values())
-
-
-def get(id: str) -> DeviceProfile:  # noqa: A002 - "id" is what the field, the file and the command line call it
-    """The profile of one device class.
-
-    Raises:
-        InputError: there is none of this id; lists the known ones, the nearest first, and chooses none.
-    """
-    known = {profile.id: profile for profile in profiles()}
-    if id in known:
-        return known[id]
-    nearest = sorted(known, key=lambda one: (-difflib.SequenceMatcher(None, id.lower(), one).ratio(), one))
-    listed = f"the known devices are {', '.join(nearest)}" if nearest else "no device profile was found"
-    raise InputError(f"device {id!r}", "no such device", f"{listed}; a file devices/{id}.toml in your project adds one")
+# Edgekit's own rule, as the order of runtimes is: no page says it.
+_OWN_RULE = ("transports", "match.system", "match.cpu_flags")
 
 
 def read(file: Path) -> DeviceProfile:
@@ -224,6 +76,10 @@ def _check_values(profile: DeviceProfile, file: Path) -> None:
         for bit in reading.bits if isinstance(reading, CommandReading) else ():
             if not bit.isdecimal():
                 raise _wrong(file, f"'readings.{reading.name}.bits' has {bit!r}", "number the bits from 0")
+    for system in profile.match.system if profile.match else ():
+        _one_of(system, SYSTEMS, file, "match.system")
+    if profile.match == Match():
+        raise _wrong(file, "'match' is empty", "say by what a machine is recognized, or leave it out")
     runtimes = tuple(runtime.name for runtime in profile.runtimes)
     for scheme in profile.schemes:
         for name in scheme.runtimes:
@@ -235,9 +91,9 @@ def _check_sources(profile: DeviceProfile, facts: list[str], file: Path) -> None
         if not source.url.startswith("https://"):
             raise _wrong(file, f"the source {source.url!r} is no https:// address", "give the page's address")
         for entry in source.facts:
-            if entry != "transports" and not any(_covers(entry, fact) for fact in facts):
+            if entry not in _OWN_RULE and not any(covers(entry, fact) for fact in facts):
                 raise _wrong(file, f"a source names {entry!r}, which the file does not have", "correct the name")
-    bare = [fact for fact in facts if not profile.sources_of(fact)]
+    bare = [fact for fact in facts if fact not in _OWN_RULE and not profile.sources_of(fact)]
     if bare:
         raise _wrong(file, f"no source covers {', '.join(bare)}", "name a source that says so, or leave the fact out")
 
@@ -252,10 +108,6 @@ def _facts(table: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{part}.{key}" for key in value)
         else:
             yield from (f"{part}.{item['name']}.{key}" for item in value for key in item if key != "name")
-
-
-def _covers(entry: str, fact: str) -> bool:
-    return fact == entry or fact.startswith(f"{entry}.")
 
 
 def _build(kind: type[Any], table: Any, file: Path, where: str) -> Any:
@@ -299,6 +151,7 @@ _PARTS: dict[str, Callable[[Any, Path, str], Any]] = {
     "accelerators": _list_of(Accelerator),
     "runtimes": _list_of(Runtime),
     "schemes": _list_of(FastScheme),
+    "match": lambda table, file, where: _build(Match, table, file, where),
     "readings": lambda items, file, where: _build_all(items, file, where, _reading_kind),
     "sources": _list_of(Source),
 }
@@ -340,11 +193,3 @@ def _known_keys(table: Mapping[str, Any], known: set[str], file: Path, where: st
 
 def _wrong(file: Path, why: str, next_step: str) -> InputError:
     return InputError(f"device profile {file}", why, next_step)
-
-
-def _known(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _known(one) for key, one in value.items() if one is not None and one not in ((), {})}
-    if isinstance(value, (tuple, list)):
-        return [_known(one) for one in value]
-    return value
