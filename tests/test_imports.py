@@ -21,7 +21,7 @@ FRAMEWORKS = {
 # What lands on a device, by the design.
 ON_DEVICE = (
     "edgekit", "edgekit.errors", "edgekit.signature", "edgekit.preprocessing", "edgekit.bundle", "edgekit.runtime",
-    "edgekit.verify.compare",
+    "edgekit.verify.compare", "edgekit.bench.worker",
 )  # fmt: skip
 
 

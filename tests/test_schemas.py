@@ -16,17 +16,20 @@ from referencing import Registry, Resource
 
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
 NAMES = (
+    "bench",
+    "compare",
     "convert",
     "device",
     "diagnose",
     "doctor",
+    "history",
     "inspect-file",
     "manifest",
     "preprocessing",
+    "probe",
     "routes",
     "run",
     "tune",
-    "probe",
     "verify-layers",
     "verify",
 )
@@ -232,11 +235,11 @@ def test_routes(folder: Path) -> None:
 
 def test_devices(folder: Path) -> None:
     validator("device").validate(edgekit(folder, "devices", "list"))
+    phone = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari"
+    assert check("probe", edgekit(folder, "devices", "probe", "--user-agent", phone))["device"] == "browser-phone"
 
 
 def test_tune_and_diagnose(folder: Path) -> None:
-    phone = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari"
-    assert check("probe", edgekit(folder, "devices", "probe", "--user-agent", phone))["device"] == "browser-phone"
     (folder / "colours.py").write_text(
         "import torch\n\n\ndef build():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 3).eval()\n"
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import sys
 import warnings
@@ -16,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fingerprint import fingerprint, versions
+from fingerprint import fingerprint, processor, versions
 
 from classical_speed.limits import AIM, LIMITS, aim, limits
 from classical_speed.measure import measure
@@ -78,7 +77,7 @@ def _row(combination: Combination, file: Path, seconds: float, compiled: Path) -
 def _write(rows: Sequence[Mapping[str, Any]], seconds: float) -> None:
     content = {
         "schema": _SCHEMA,
-        "environment": {"processor": _processor(), "system": platform.system(), "threads": 1, **versions(_PACKAGES)},
+        "environment": {"processor": processor(), "system": platform.system(), "threads": 1, **versions(_PACKAGES)},
         "seconds": seconds,
         "rows": ROWS,
         "limits": LIMITS,
@@ -90,23 +89,13 @@ def _write(rows: Sequence[Mapping[str, Any]], seconds: float) -> None:
     PAGE.write_text(write_page(content), encoding="utf-8")
 
 
-def _processor() -> str:
-    """The processor's name and the number of its cores that are here."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-
-
 def _fingerprint(seconds: float) -> str:
     """What a row depends on: edgekit, the benchmark, the versions, how long it is measured."""
     folders = [ROOT / "edgekit" / name for name in ("bench", "classical", "convert", "runtime", "sources")]
     here = Path(__file__).parent
     own = [here / f"{name}.py" for name in ("measure", "models", "peers", "sides")]
     paths = [*folders, ROOT / "converters", here.parent / "benchmark_data", *own]
-    return fingerprint(_PACKAGES, paths, seconds, _processor())
+    return fingerprint(_PACKAGES, paths, seconds, processor())
 
 
 if __name__ == "__main__":

@@ -257,6 +257,8 @@ def _changes(binding: Binding, mine: TensorSpec, native: TensorSpec) -> str:
         changes.append(f"named {binding.native}")
     if native.dtype != mine.dtype:
         changes.append(f"{native.dtype} instead of {mine.dtype}")
+    if binding.quantization is not None:
+        changes.append(str(binding.quantization))
     if binding.transpose is not None:
         changes.append(f"transposed, {_shape(native)}")
     return "; ".join(changes)

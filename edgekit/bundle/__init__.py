@@ -1,6 +1,6 @@
 """The ``.edge`` bundle: model files with their manifest, recorded samples, digests and signature."""
 
-from edgekit.bundle.binding import Binding
+from edgekit.bundle.binding import Binding, Quantization
 from edgekit.bundle.bundle import Bundle
 from edgekit.bundle.digest import FileDigest, ModelDigest, measure
 from edgekit.bundle.golden import write_golden
@@ -14,6 +14,7 @@ __all__ = [
     "FileDigest",
     "Manifest",
     "ModelDigest",
+    "Quantization",
     "check_output",
     "measure",
     "utc_now",

@@ -14,7 +14,7 @@ from types import FrameType
 import typer
 
 import edgekit
-from edgekit.cli import convert, devices, diagnose, doctor, inspect, routes, run, tune, verify
+from edgekit.cli import bench, compare, convert, devices, diagnose, doctor, history, inspect, routes, run, tune, verify
 from edgekit.cli.console import ReaderGoneError, say, written_to_stdout
 from edgekit.errors import EdgekitError, InputError
 
@@ -35,6 +35,9 @@ app = typer.Typer(
 app.command("convert", help=convert.HELP)(convert.convert)
 app.command("tune", help=tune.HELP)(tune.tune)
 app.command("diagnose", help=diagnose.HELP)(diagnose.diagnose)
+app.command("bench", help=bench.HELP)(bench.bench)
+app.command("compare", help=compare.HELP)(compare.compare)
+app.command("history", help=history.HELP)(history.history)
 app.command("verify", help=verify.HELP)(verify.verify)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("run", help=run.HELP)(run.run)

@@ -102,5 +102,8 @@ def _facts(manifest: Manifest) -> Iterator[str]:
         own = [spec for spec in artifact.signature.inputs if spec not in manifest.signature.inputs]
         if own:
             yield f"{artifact.file} itself takes {'; '.join(map(str, own))}"
+        for one in (*artifact.inputs, *artifact.outputs):
+            if one.quantization is not None:
+                yield f"{artifact.file}: {one.native} is {one.dtype}, {one.quantization}"
     for note in manifest.notes:
         yield f"note: {note}"

@@ -36,6 +36,31 @@ Scheme = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--scheme", help="float32, float16, …", show_default="the suitable one"),
 ]
+Providers = Annotated[
+    str,
+    typer.Option(
+        "--provider",
+        help="Execution providers (ONNX), or XNNPACK, CPU, a delegate's library (TFLite); comma-separated.",
+    ),
+]
+Device = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--device", help="The device's class: edgekit devices list.", show_default="any"),
+]
+Processes = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--processes", help="Fresh processes.", show_default="10, full 20", min=2),
+]
+BenchSamples = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--samples", "-s", help="The first of them is the input.", show_default="the bundle's recorded"),
+]
+BenchTimeout = Annotated[float, typer.Option("--timeout", help="Seconds that one process may take.", min=1)]
+HistoryFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--history", help="The file of results.", show_default="EDGEKIT_HISTORY, or the user's own"),
+]
+Across = Annotated[bool, typer.Option("--across-environments", help="Compare results of different environments too.")]
 InputShape = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--input-shape", help="NAME=1,3,224,224 or NAME=int64:1,16; repeatable.", show_default=False),
@@ -62,6 +87,21 @@ def name_of(model: str) -> str:
 def parse_list(text: str) -> list[str]:
     """``"a, b"`` as ``["a", "b"]``."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_duration(option: str, text: str) -> float:
+    """``"10m"`` as 600 seconds.
+
+    Raises:
+        InputError: not a number of seconds, minutes or hours.
+    """
+    from edgekit.errors import InputError
+
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.replace(".", "", 1).isdecimal() or not float(number):
+        raise InputError(f"{option} {text}", "not a duration", "write 10m, 90s or 1h")
+    return float(number) * units[unit]
 
 
 def parse_shapes(given: Sequence[str]) -> tuple[dict[str, list[int]], dict[str, str]]:

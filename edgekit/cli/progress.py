@@ -59,3 +59,45 @@ class Reporter:
             self._live.update(identity, description=step, completed=0)
         else:
             self._live.update(identity, description="", completed=1)
+
+
+class Bar:
+    """One bar for work whose end is known: live on a terminal, one line a step elsewhere, nothing when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._live: Progress | None = None
+        self._said = ""
+
+    def __enter__(self) -> Bar:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            from edgekit.cli.console import errors
+
+            # Drawn twice a second: drawing takes a processor's time, and this may be a measurement's.
+            self._live = Progress(
+                BarColumn(),
+                TextColumn("{task.description}", markup=False),
+                TimeElapsedColumn(),
+                console=errors(),
+                transient=True,
+                refresh_per_second=2,
+            )
+            self._live.start()
+            self._task = self._live.add_task("", total=1.0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def event(self, step: str, done: float) -> None:
+        """What is being done now, and the share of the whole that is done."""
+        if self._live is not None:
+            self._live.update(self._task, description=step, completed=done)
+        elif not self._quiet and step != self._said:
+            print(step, file=sys.stderr, flush=True)  # noqa: T201
+        self._said = step

@@ -10,12 +10,13 @@ import numpy as np
 
 from edgekit.errors import EdgekitError, ExecutionError, InputError
 from edgekit.preprocessing.terms import counts
+from edgekit.runtime.affine import dequantize, quantize
 from edgekit.runtime.codes import decode, encode
 from edgekit.runtime.engine import Buffers
 from edgekit.signature import Array, Signature, TensorSpec
 
 if TYPE_CHECKING:
-    from edgekit.bundle.binding import Binding
+    from edgekit.bundle.binding import Binding, Quantization
 
 _Step = Callable[[], None]
 
@@ -57,9 +58,30 @@ class BoundSession:
         except EdgekitError:
             raise
         except Exception as error:
-            raise ExecutionError("run a bound model", str(error).splitlines()[0]) from error
+            raise _failed(error) from error
         for step in self._after:
             step()
+
+
+class _AsItIs(BoundSession):
+    """Nothing to turn before or after: of a small model's call every instruction counts."""
+
+    def __call__(self) -> None:
+        try:
+            self._invoke()
+        except EdgekitError:
+            raise
+        except Exception as error:
+            raise _failed(error) from error
+
+
+def _failed(error: Exception) -> ExecutionError:
+    return ExecutionError("run a bound model", str(error).splitlines()[0] if str(error) else type(error).__name__)
+
+
+def as_it_is(buffers: Buffers) -> BoundSession:
+    """Buffers in the file's own names and layout."""
+    return _AsItIs(buffers, buffers.inputs, buffers.outputs)
 
 
 def bound(
@@ -79,6 +101,8 @@ def bound(
             before.append(partial(_count, view, array, binding))
         elif binding.codes:
             before.append(partial(_encode, view, array, binding.codes))
+        elif binding.quantization is not None:
+            before.append(partial(_quantize, view, array, binding, binding.quantization))
         elif array is not native:
             before.append(partial(_copy_in, view, array, binding.name))
     specs = {spec.name: spec for spec in signature.outputs}
@@ -89,9 +113,12 @@ def bound(
         theirs[binding.name] = array
         if binding.codes:
             after.append(partial(_decode, array, view, binding.codes))
+        elif binding.quantization is not None:
+            after.append(partial(_dequantize, array, view, binding.quantization))
         elif array is not native:
             after.append(partial(np.copyto, array, view, casting="unsafe"))
-    return BoundSession(buffers, mine, theirs, before, after)
+    kind = BoundSession if before or after else _AsItIs
+    return kind(buffers, mine, theirs, before, after)
 
 
 def _beside(native: Array, view: Array, binding: Binding, spec: TensorSpec) -> Array:
@@ -117,6 +144,14 @@ def _copy_in(target: Array, source: Array, name: str) -> None:
 
 def _count(target: Array, source: Array, binding: Binding) -> None:
     np.copyto(target, counts(source, binding.vectorizers), casting="unsafe")
+
+
+def _quantize(target: Array, source: Array, binding: Binding, quantization: Quantization) -> None:
+    np.copyto(target, quantize(source, binding, quantization))
+
+
+def _dequantize(target: Array, source: Array, quantization: Quantization) -> None:
+    np.copyto(target, dequantize(source, quantization), casting="unsafe")
 
 
 def _encode(target: Array, source: Array, table: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -37,16 +37,22 @@ class Engine(ABC):
         signature: the file's own inputs and outputs.
         emulated: it computes what the model means, but is not what a device runs: its time says nothing.
         incomparable: why two calls may differ, so that answers prove nothing; empty where they do not.
+        providers: the execution providers or delegates that the runtime really took, the preferred one first.
     """
 
     name: str
     signature: Signature
     emulated: ClassVar[bool] = False
     incomparable: str = ""
+    providers: tuple[str, ...] = ()
 
     def notes(self) -> tuple[str, ...]:
         """What was noticed in the calls so far that a device will meet too, one line each."""
         return ()
+
+    def placement(self) -> dict[str, tuple[str, ...]]:
+        """The operators of the calls so far by what ran them; empty where the runtime does not tell."""
+        return {}
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -55,6 +61,13 @@ class Engine(ABC):
         Raises:
             ExecutionError: the runtime failed.
         """
+
+    def repeated(self) -> Callable[..., Sequence[Array] | None] | None:
+        """A call like the one before, without its checks: inputs to outputs, both in the file's order.
+
+        It answers ``None`` once something else has used the model; ``None`` itself where the runtime has no such way.
+        """
+        return None
 
     @abstractmethod
     def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,8 @@ def load(
     scheme: str | None = None,
     threads: int | None = None,
     native: bool = False,
+    providers: Sequence[str] | None = None,
+    profile: Path | None = None,
 ) -> Session:
     """Open a bundle (.edge, or an unpacked folder) or a model file (.onnx, .tflite, .mlpackage, .mlmodel) for running.
 
@@ -73,6 +76,8 @@ def load(
         scheme: ``float32``, …; ``None`` to choose.
         threads: threads of the runtime; ``None`` leaves the choice to it.
         native: speak the model file's own names, dtypes and layout instead of the bundle's.
+        providers: execution providers or delegates, the preferred one first; ``None`` for the runtime's own.
+        profile: see :func:`open_engine`.
 
     Raises:
         InputError: no such file, or no such artifact in it.
@@ -87,12 +92,12 @@ def load(
             raise InputError(f"load {path}", "no such file", "check the path")
         if target not in {None, kind} or scheme is not None:
             raise InputError(f"load {path} as {target or scheme}", "it is a model file", "leave target and scheme off")
-        return Session(open_engine(kind, path, threads=threads))
+        return Session(open_engine(kind, path, threads=threads, providers=providers, profile=profile))
     from edgekit.bundle import Bundle
 
     bundle = Bundle.open(path)
     artifact = choose(bundle, target, scheme)
-    engine = _open_artifact(bundle, artifact, threads)
+    engine = _open_artifact(bundle, artifact, threads=threads, providers=providers, profile=profile)
     if native:
         return Session(engine)
     return Session(
@@ -135,10 +140,25 @@ def choose(bundle: Bundle, target: str | None, scheme: str | None) -> Artifact:
     return min(plain, key=lambda a: (_RUNTIMES[a.target].emulated, a.call_ms is None, a.call_ms or 0.0))
 
 
-def open_engine(target: str, model: Path | bytes, *, threads: int | None = None) -> Engine:
+def open_engine(
+    target: str,
+    model: Path | bytes,
+    *,
+    threads: int | None = None,
+    providers: Sequence[str] | None = None,
+    profile: Path | None = None,
+) -> Engine:
     """The runtime of a target, with a model file opened.
 
+    Args:
+        target: ``onnx``, ``tflite`` or ``coreml``.
+        model: the file, or its bytes.
+        threads: threads of the runtime; ``None`` leaves the choice to it.
+        providers: execution providers or delegates, the preferred one first; ``None`` for the runtime's own.
+        profile: a folder for what the engine's ``placement`` needs, which slows calls; ``None`` to do without.
+
     Raises:
+        InputError: no such provider here.
         MissingDependencyError: the runtime is not installed.
         ExecutionError: it cannot load the model, or does not exist on this system.
     """
@@ -146,11 +166,14 @@ def open_engine(target: str, model: Path | bytes, *, threads: int | None = None)
     if target == "onnx":
         from edgekit.runtime.onnx import OnnxEngine
 
-        return OnnxEngine(model, threads=threads)
+        return OnnxEngine(model, threads=threads, providers=providers, profile=profile)
     if target == "tflite":
         from edgekit.runtime.tflite import TfliteEngine
 
-        return TfliteEngine(model, threads=threads)
+        return TfliteEngine(model, threads=threads, providers=providers)
+    if providers:
+        why = "which unit computes is Core ML's own choice"
+        raise InputError(f"run a Core ML model on {', '.join(providers)}", why, "leave it off")
     if not isinstance(model, Path):
         raise ExecutionError("load a Core ML model", "it is read from disk", "extract it first")
     if not _RUNTIMES["coreml"].emulated:
@@ -176,6 +199,35 @@ def emulated(target: str) -> bool:
     return _RUNTIMES[target].emulated
 
 
+def available_providers(target: str) -> tuple[str, ...]:
+    """The execution providers or delegates that a target's runtime can be asked for here by name.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    import_runtime(target)
+    if target == "onnx":
+        import onnxruntime
+
+        return tuple(onnxruntime.get_available_providers())
+    return ("XNNPACK", "CPU") if target == "tflite" else ()
+
+
+def import_runtime(target: str) -> None:
+    """Import what runs a target here, so that loading a model afterwards is that alone.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    runtime = _RUNTIMES[target]
+    if absent := runtime.missing():
+        raise missing(f"run {target}", absent, runtime.extra)
+    for group in runtime.modules:
+        module = next(module for module in group if _found(module))
+        # Importing the package of LiteRT alone loads nothing yet.
+        importlib.import_module(f"{module}.interpreter" if target == "tflite" else module)
+
+
 def _found(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
@@ -183,13 +235,13 @@ def _found(module: str) -> bool:
         return False
 
 
-def _open_artifact(bundle: Bundle, artifact: Artifact, threads: int | None) -> Engine:
+def _open_artifact(bundle: Bundle, artifact: Artifact, **options: Any) -> Engine:
     """Open from memory where the model is one file, from a temporary folder where it is several."""
     if artifact.target != "coreml" and len(artifact.files) <= 1:
-        return open_engine(artifact.target, bytes(bundle.model_bytes(artifact)), threads=threads)
+        return open_engine(artifact.target, bytes(bundle.model_bytes(artifact)), **options)
     folder = tempfile.TemporaryDirectory(prefix="edgekit-")
     try:
-        engine = open_engine(artifact.target, bundle.extract(artifact, Path(folder.name)), threads=threads)
+        engine = open_engine(artifact.target, bundle.extract(artifact, Path(folder.name)), **options)
     except EdgekitError:
         folder.cleanup()
         raise

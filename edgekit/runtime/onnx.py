@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgekit.errors import ExecutionError, missing
+from edgekit.errors import ExecutionError, InputError, missing
 from edgekit.runtime.engine import Buffers, Engine
+from edgekit.runtime.placement import of_onnx_profile
 from edgekit.signature import Array, Shape, Signature, TensorSpec
 
+_CPU = "CPUExecutionProvider"
 _DTYPES = {
     "float": "float32",
     "double": "float64",
@@ -24,17 +26,28 @@ _DTYPES = {
 
 
 class OnnxEngine(Engine):
-    """A session of ONNX Runtime on the CPU provider."""
+    """A session of ONNX Runtime, on the CPU provider where no other is asked for."""
 
-    def __init__(self, model: Path | bytes, *, threads: int | None = None, optimize: bool = True) -> None:
+    def __init__(
+        self,
+        model: Path | bytes,
+        *,
+        threads: int | None = None,
+        optimize: bool = True,
+        providers: Sequence[str] | None = None,
+        profile: Path | None = None,
+    ) -> None:
         """Open a model.
 
         Args:
             model: a path (needed where weights lie in external files), or the file's bytes.
             threads: threads within one operator; ``None`` leaves the choice to the runtime.
             optimize: ``False`` skips graph optimization, for reading a signature quickly.
+            providers: execution providers, the preferred one first; what they do not take falls to the CPU's.
+            profile: a folder for ONNX Runtime's own profile, which :meth:`placement` reads; it slows every call.
 
         Raises:
+            InputError: this ONNX Runtime does not have a provider.
             ExecutionError: ONNX Runtime cannot load it.
         """
         try:
@@ -48,14 +61,20 @@ class OnnxEngine(Engine):
             options.intra_op_num_threads = threads
         if not optimize:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile / "onnxruntime")
+        self._profiled = profile is not None
+        chosen = _known_providers(providers or (_CPU,), onnxruntime.get_available_providers())
         source = str(model) if isinstance(model, Path) else bytes(model)
         try:
-            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(source, options, providers=chosen)
         except Exception as error:
             raise ExecutionError(
                 "load an ONNX model", _line(error), "see edgekit doctor for the versions here"
             ) from error
         self.name = f"onnxruntime {onnxruntime.__version__}"
+        self.providers = tuple(self._session.get_providers())
         self.signature = Signature(
             tuple(_spec(node) for node in self._session.get_inputs()),
             tuple(_spec(node) for node in self._session.get_outputs()),
@@ -70,6 +89,17 @@ class OnnxEngine(Engine):
             raise ExecutionError("run an ONNX model", _line(error)) from error
         return dict(zip(self._outputs, values, strict=True))
 
+    def repeated(self) -> Callable[..., Sequence[Array] | None] | None:
+        """ONNX Runtime's own run, without its Python wrapper."""
+        inner = getattr(self._session, "_sess", None)
+        if inner is None:
+            return None
+        run, names, outputs = inner.run, self.signature.input_names, self._outputs
+        if len(names) == 1:
+            name = names[0]
+            return lambda array: run(outputs, {name: array}, None)
+        return lambda *arrays: run(outputs, dict(zip(names, arrays, strict=True)), None)
+
     def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
         """Arrays bound by address: a call copies nothing."""
         inputs = {spec.name: np.zeros(shapes[spec.name], _numpy(spec)) for spec in self.signature.inputs}
@@ -79,12 +109,29 @@ class OnnxEngine(Engine):
             binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         for name, array in outputs.items():
             binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        return Buffers(inputs, outputs, partial(self._session.run_with_iobinding, binding))
+        # Without its Python wrapper, where it is as of today.
+        inner, bound = getattr(self._session, "_sess", None), getattr(binding, "_iobinding", None)
+        if inner is None or bound is None:
+            return Buffers(inputs, outputs, partial(self._session.run_with_iobinding, binding), binding)
+        return Buffers(inputs, outputs, partial(inner.run_with_iobinding, bound, None), (self._session, binding))
+
+    def placement(self) -> dict[str, tuple[str, ...]]:
+        """The operators by provider, of a session with a profile; it can be asked once."""
+        return of_onnx_profile(Path(self._session.end_profiling())) if self._profiled else {}
 
     def _probe(self, inputs: Mapping[str, Array]) -> list[tuple[TensorSpec, Array]]:
         """The outputs' shapes, where the file leaves them open, are what one call gives."""
         outputs = self.run(inputs)
         return [(spec, outputs[spec.name]) for spec in self.signature.outputs]
+
+
+def _known_providers(providers: Sequence[str], available: Sequence[str]) -> list[str]:
+    for name in providers:
+        if name not in available:
+            # ONNX Runtime itself would warn, and take the CPU.
+            why = f"this onnxruntime has {', '.join(available)}"
+            raise InputError(f"run on {name}", why, "take one of those, or install the package that has it")
+    return list(providers)
 
 
 def _spec(node: Any) -> TensorSpec:

@@ -9,8 +9,10 @@ import numpy as np
 
 from edgekit.errors import InputError
 from edgekit.preprocessing.terms import counts
-from edgekit.runtime.bound import BoundSession, bound
+from edgekit.runtime.affine import dequantize, quantize
+from edgekit.runtime.bound import BoundSession, as_it_is, bound
 from edgekit.runtime.codes import decode, encode
+from edgekit.runtime.direct import Direct, as_they_are, direct_call
 from edgekit.runtime.engine import Engine
 from edgekit.signature import Array, Signature, TensorSpec
 from edgekit.verify.compare import compare
@@ -34,6 +36,7 @@ class Session:
         runtime: the runtime and its version (``"litert 2.3.0"``).
         emulated: the runtime computes what the model means, but is not what a device runs.
         incomparable: why two calls may differ, so that answers prove nothing; empty where they do not.
+        providers: the execution providers or delegates that the runtime really took, the preferred one first.
     """
 
     def __init__(
@@ -64,7 +67,9 @@ class Session:
         self._native = signature is None
         self.emulated = engine.emulated
         self.incomparable = engine.incomparable
+        self.providers = engine.providers
         self._golden = golden
+        self._direct: Direct | None = None
         self._tolerance = tolerance or Tolerance()
         self._specs = {spec.name: spec for spec in self.signature.outputs}
         self._rows = None if self._native else _rows_a_call(engine.signature, self.signature, self._inputs)
@@ -77,6 +82,9 @@ class Session:
             InputError: names, dtypes or shapes that are not the signature's.
             ExecutionError: the runtime failed.
         """
+        direct = self._direct
+        if direct is not None and isinstance(inputs, dict) and (answer := direct(inputs)) is not None:
+            return answer
         self.signature.check(inputs)
         if self._native:
             return self._engine.run(inputs)
@@ -88,7 +96,25 @@ class Session:
     def _call(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = {binding.native: to_native(inputs[binding.name], binding) for binding in self._inputs}
         outputs = self._engine.run(given)
-        return {b.name: from_native(outputs[b.native], b, self._specs[b.name]) for b in self._outputs}
+        answers = {b.name: from_native(outputs[b.native], b, self._specs[b.name]) for b in self._outputs}
+        self._direct = self._directly(inputs, given, outputs, answers)
+        return answers
+
+    def _directly(
+        self,
+        inputs: Mapping[str, Array],
+        given: Mapping[str, Array],
+        outputs: Mapping[str, Array],
+        answers: Mapping[str, Array],
+    ) -> Direct | None:
+        """The shortest way for the next call, where the file took and gave this one's arrays as they were."""
+        takes, gives = as_they_are(self._inputs, inputs, given), as_they_are(self._outputs, answers, outputs)
+        repeated = self._engine.repeated() if takes and gives else None
+        if repeated is None or takes is None or gives is None:
+            return None
+        native = self._engine.signature
+        places = [(mine, native.output_names.index(theirs)) for theirs, mine in gives.items()]
+        return direct_call(repeated, inputs, [takes[name] for name in native.input_names], places)
 
     def _in_parts(self, inputs: Mapping[str, Array], size: int) -> dict[str, Array]:
         """A batch in calls of ``size`` rows; what the last one lacks of a file's own is filled with its last row."""
@@ -103,6 +129,13 @@ class Session:
     def notes(self) -> tuple[str, ...]:
         """What was noticed in the calls so far that a device will meet too, such as values that overflow."""
         return self._engine.notes()
+
+    def placement(self) -> dict[str, tuple[str, ...]]:
+        """The operators of the calls so far by what ran them; empty where the runtime does not tell.
+
+        ONNX Runtime tells where the session was loaded with a ``profile``, and once.
+        """
+        return self._engine.placement()
 
     def __repr__(self) -> str:
         """What it takes and gives, and on what it runs."""
@@ -133,7 +166,7 @@ class Session:
             if array.dtype.kind != "O":
                 array.fill(0)
         if native or self._native:
-            return BoundSession(buffers, buffers.inputs, buffers.outputs)
+            return as_it_is(buffers)
         return bound(buffers, self._inputs, self._outputs, self.signature)
 
     def self_test(self) -> Verdict:
@@ -177,13 +210,16 @@ def to_native(array: Array, binding: Binding) -> Array:
     """An input of the bundle's as the file takes it.
 
     Raises:
-        InputError: an integer that the file's narrower dtype cannot hold, or something among texts that is none.
+        InputError: an integer that the file's narrower dtype cannot hold, something among texts that is none, or NaN
+            where the file takes integers.
     """
     if binding.vectorizers:
         return counts(array, binding.vectorizers).astype(binding.dtype, copy=False)
     if binding.codes:
         return encode(array, binding.codes).astype(binding.dtype)
     turned = array if binding.transpose is None else np.ascontiguousarray(array.transpose(binding.transpose))
+    if binding.quantization is not None:
+        return quantize(turned, binding, binding.quantization)
     if binding.dtype in {"string", _name(turned)}:
         return turned
     narrowed = turned.astype(binding.dtype)
@@ -202,6 +238,8 @@ def from_native(array: Array, binding: Binding, spec: TensorSpec) -> Array:
     # Core ML has no arrays without dimensions: a lone number comes as an array of one.
     if spec.shape == () and turned.shape == (1,):
         turned = turned.reshape(())
+    if binding.quantization is not None:
+        turned = dequantize(turned, binding.quantization)
     return turned if spec.dtype in {"string", _name(turned)} else turned.astype(spec.dtype)
 
 

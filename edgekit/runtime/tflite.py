@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -11,27 +12,44 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import ExecutionError, missing
+from edgekit.errors import ExecutionError, InputError, missing
 from edgekit.runtime.engine import Buffers, Engine
+from edgekit.runtime.placement import of_tflite_operators
 from edgekit.signature import Array, Shape, Signature, TensorSpec
+
+_XNNPACK, _CPU = "XNNPACK", "CPU"
 
 
 class TfliteEngine(Engine):
-    """An interpreter, called by its first signature's names (by its tensors' names where it has no signature)."""
+    """An interpreter, called by its first signature's names (by its tensors' names where it has no signature).
 
-    def __init__(self, model: Path | bytes, *, threads: int | None = None) -> None:
+    Attributes:
+        input_scales: of the inputs whose integers stand for reals, (scale, zero point) by name.
+        output_scales: of the outputs, likewise.
+    """
+
+    def __init__(
+        self, model: Path | bytes, *, threads: int | None = None, providers: Sequence[str] | None = None
+    ) -> None:
         """Open a model.
 
         Args:
             model: a path (memory-mapped by the runtime), or the file's bytes.
             threads: threads of the CPU kernels; ``None`` leaves the choice to the runtime.
+            providers: ``XNNPACK`` (the runtime's own choice), ``CPU`` for its kernels without a delegate, or the path
+                of a delegate's library, several in order.
 
         Raises:
+            InputError: no such delegate.
             ExecutionError: the runtime cannot load it.
         """
         interpreter_class, self.name = _runtime()
         source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": bytes(model)}
-        self._open = partial(interpreter_class, num_threads=threads, **source)
+        chosen = tuple(providers or (_XNNPACK,))
+        # A delegate's library is called by its name, wherever it lies.
+        self.providers = tuple(Path(name).stem for name in chosen)
+        delegates = _delegates(interpreter_class, chosen)
+        self._open = partial(interpreter_class, num_threads=threads, **source, **delegates)
         # An interpreter has one set of tensors: calls from several threads take turns.
         self._lock = threading.Lock()
         try:
@@ -55,6 +73,9 @@ class TfliteEngine(Engine):
             tuple(_spec(name, inputs[index]) for name, index in self._inputs.items()),
             tuple(_spec(name, outputs[index]) for name, index in self._outputs.items()),
         )
+        # One scale and zero point each, of the integers that have one; no others stand for reals.
+        self.input_scales = {n: _scale(inputs[i]) for n, i in self._inputs.items() if _scale(inputs[i])[0] > 0}
+        self.output_scales = {n: _scale(outputs[i]) for n, i in self._outputs.items() if _scale(outputs[i])[0] > 0}
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -69,6 +90,37 @@ class TfliteEngine(Engine):
             except (RuntimeError, ValueError) as error:
                 self._shapes = {}
                 raise ExecutionError("run a TFLite model", _line(error)) from error
+
+    def repeated(self) -> Callable[..., Sequence[Array] | None] | None:
+        """The interpreter's own calls, without their Python wrappers, as long as nothing resizes or binds it."""
+        interpreter, shapes, lock = self._interpreter, self._shapes, self._lock
+        inner = getattr(interpreter, "_interpreter", None)
+        if inner is None or not all(hasattr(inner, name) for name in ("SetTensor", "Invoke", "GetTensor")):
+            return None
+        put, invoke, get = inner.SetTensor, inner.Invoke, inner.GetTensor
+        inputs, outputs = tuple(self._inputs.values()), tuple(self._outputs.values())
+
+        def single(array: Array) -> Sequence[Array] | None:
+            with lock:
+                if self._interpreter is not interpreter or self._shapes is not shapes:
+                    return None
+                put(first, array)
+                invoke()
+                return (get(last, 0),)
+
+        def several(*arrays: Array) -> Sequence[Array] | None:
+            with lock:
+                if self._interpreter is not interpreter or self._shapes is not shapes:
+                    return None
+                for index, array in zip(inputs, arrays, strict=True):
+                    put(index, array)
+                invoke()
+                return [get(index, 0) for index in outputs]
+
+        if len(inputs) == len(outputs) == 1:
+            (first,), (last,) = inputs, outputs
+            return single
+        return several
 
     def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
         """Views of an interpreter's own memory: a call copies nothing.
@@ -90,6 +142,12 @@ class TfliteEngine(Engine):
         # resizes this interpreter. The model's bytes belong to the Python object around it.
         return Buffers(inputs, outputs, interpreter._interpreter.Invoke, interpreter)
 
+    def placement(self) -> dict[str, tuple[str, ...]]:
+        """The operators by delegate, the rest by the runtime's own kernels (``CPU``)."""
+        with self._lock:
+            delegate = "+".join(name for name in self.providers if name != _CPU)
+            return of_tflite_operators(self._interpreter._get_ops_details(), delegate, _CPU)
+
     def _allocate(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         if self._shapes == shapes:
             return
@@ -99,6 +157,22 @@ class TfliteEngine(Engine):
                 self._interpreter.resize_tensor_input(self._inputs[spec.name], shapes[spec.name], strict=True)
         self._interpreter.allocate_tensors()
         self._shapes = dict(shapes)
+
+
+def _delegates(interpreter_class: Any, names: Sequence[str]) -> dict[str, Any]:
+    """What the interpreter is opened with; the runtime adds XNNPACK itself where it is not kept from it."""
+    module = sys.modules[interpreter_class.__module__]
+    libraries = [name for name in names if name not in {_XNNPACK, _CPU}]
+    for name in libraries:
+        if not Path(name).is_file():
+            raise InputError(f"run on {name}", "no such delegate", f"take {_XNNPACK}, {_CPU} or a library's path")
+    try:
+        given = {"experimental_delegates": [module.load_delegate(name) for name in libraries]} if libraries else {}
+    except (OSError, ValueError) as error:
+        raise ExecutionError(f"load the delegate {libraries[0]}", _line(error), "see its maker's notes") from error
+    if _XNNPACK not in names:
+        given["experimental_op_resolver_type"] = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return given
 
 
 def _runtime() -> tuple[Any, str]:
@@ -123,6 +197,12 @@ def _spec(name: str, detail: Mapping[str, Any]) -> TensorSpec:
     return TensorSpec(
         name, "string" if detail["dtype"] in {bytes, np.bytes_, np.object_} else np.dtype(detail["dtype"]).name, shape
     )
+
+
+def _scale(detail: Mapping[str, Any]) -> tuple[float, int]:
+    """(scale, zero point); a scale of 0 where integers stand for themselves, or each channel has its own."""
+    scale, zero_point = detail["quantization"]
+    return float(scale), int(zero_point)
 
 
 def _line(error: Exception) -> str:

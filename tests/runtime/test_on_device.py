@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.bench.measure import Settings
+from edgekit.bench.protocol import Protocol
+from edgekit.bench.subject import resolve
+from edgekit.bench.transports import LocalTransport
+
 pytestmark = pytest.mark.slow
 
 # What a device would run: load, self-test, one call, one bound call; then what got imported on the way.
@@ -66,7 +71,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_bundle_runs_with_numpy_and_one_runtime(
-    target: str, runtime: str, packages: tuple[str, ...], bundle: Path, wheel: Path, tmp_path: Path
+    target: str,
+    runtime: str,
+    packages: tuple[str, ...],
+    bundle: Path,
+    wheel: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     python = _environment(tmp_path / "environment", wheel, *packages)
     command = [python, "-c", _SCRIPT, bundle, target]
@@ -75,6 +86,13 @@ def test_a_bundle_runs_with_numpy_and_one_runtime(
     answer = json.loads(done.stdout)
     assert answer.pop("runtime").startswith(runtime)
     assert answer == {"passed": True, "samples": 8, "same": True, "heavy": []}
+    # There the worker of a benchmark measures it too.
+    monkeypatch.setattr(sys, "executable", str(python))
+    subject = resolve(bundle, tmp_path, target=target, scheme=None, samples=None)
+    settings = Settings(Protocol("short", processes=2, min_calls=20, min_seconds=0.1))
+    measured = LocalTransport().work(settings.request("time", [subject]), timeout=60, tick=lambda: None)["models"][0]
+    assert measured["runtime"].startswith(runtime)
+    assert len(measured["durations_ns"]) * measured["loops"] >= 10
 
 
 @pytest.mark.parametrize(

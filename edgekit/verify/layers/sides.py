@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit.bundle import Binding
+from edgekit.bundle import Binding, Quantization
+from edgekit.convert.metadata import read_scales
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.runtime.session import to_native
 from edgekit.signature import Array, Signature, TensorSpec
@@ -82,7 +83,8 @@ def accepting(kind: str, path: Path, wanted: Signature) -> Given:
         mine, theirs = ", ".join(own.input_names), ", ".join(wanted.input_names)
         why = f"it takes {mine}, the original {theirs}"
         raise InputError(f"verify {path}", why, "name the original's inputs alike: --input-name")
-    bindings = [_binding(path, spec, wanted.input(spec.name)) for spec in own.inputs]
+    scales, _ = read_scales(kind, path)
+    bindings = [_binding(path, spec, wanted.input(spec.name), scales.get(spec.name)) for spec in own.inputs]
 
     def given(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         return {binding.native: to_native(inputs[binding.name], binding) for binding in bindings}
@@ -90,14 +92,16 @@ def accepting(kind: str, path: Path, wanted: Signature) -> Given:
     return given
 
 
-def _binding(path: Path, mine: TensorSpec, theirs: TensorSpec) -> Binding:
+def _binding(path: Path, mine: TensorSpec, theirs: TensorSpec, scale: Quantization | None) -> Binding:
+    # An original of integers means them as they are.
+    quantization = scale if theirs.dtype.startswith("float") else None
     shape = tuple(1 if size is None else size for size in theirs.shape)
     if mine.fits(shape):
-        return Binding(mine.name, mine.name, None, mine.dtype)
+        return Binding(mine.name, mine.name, None, mine.dtype, quantization=quantization)
     turned = [order for order in _IMAGE_ORDERS if len(shape) == 4 and mine.fits(tuple(shape[axis] for axis in order))]
     if not turned:
         raise InputError(f"verify {path}", f"it takes {mine}, the original {theirs}", "give the original it is made of")
-    return Binding(mine.name, mine.name, turned[0], mine.dtype)
+    return Binding(mine.name, mine.name, turned[0], mine.dtype, quantization=quantization)
 
 
 def _signature(kind: str, path: Path) -> Signature:

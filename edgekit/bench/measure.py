@@ -1,0 +1,270 @@
+"""One measurement from its start to its result: what ``edgekit bench`` does, whatever the transport."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.bench.environment import observe
+from edgekit.bench.measured import Measured, undisturbed
+from edgekit.bench.protocol import QUICK, Protocol
+from edgekit.bench.readings import GENERIC, Reading, Sample, sample, watts_between
+from edgekit.bench.result import Result
+from edgekit.bench.stability import Stability, disturbance, judge
+from edgekit.bench.statistics import estimate, null
+from edgekit.bench.subject import Subject, resolve
+from edgekit.bench.transports import LocalTransport, Transport
+from edgekit.devices import DeviceProfile
+from edgekit.errors import InputError
+
+# Says (what is being done, the share of the whole that is done).
+Event = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is measured.
+
+    Attributes:
+        protocol: how long and how often.
+        target: of a bundle's artifact; ``None`` for the one that suits this machine.
+        scheme: likewise.
+        samples: a file of samples, the first of which is the input; ``None`` for the bundle's recorded one.
+        threads: of the runtime; ``None`` for the profile's cores, or the runtime's own choice.
+        providers: execution providers or delegates, in order; none for the profile's, or the runtime's own.
+        profile: the device's class, where one is named.
+        sustained: seconds of an uninterrupted run at the end; ``None`` for no such run.
+        seed: of everything random.
+        timeout: seconds that one process may take.
+    """
+
+    protocol: Protocol = QUICK
+    target: str | None = None
+    scheme: str | None = None
+    samples: Path | None = None
+    threads: int | None = None
+    providers: tuple[str, ...] = ()
+    profile: DeviceProfile | None = None
+    sustained: float | None = None
+    seed: int = 0
+    timeout: float = 600.0
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        """How to read the device's sensors."""
+        return self.profile.readings if self.profile is not None and self.profile.readings else GENERIC
+
+    def request(self, kind: str, subjects: Sequence[Subject], **more: Any) -> dict[str, Any]:
+        """A worker's request."""
+        cores = self.profile.processor.cores if self.profile else None
+        return {
+            "pass": kind,
+            "models": [one.to_request() for one in subjects],
+            "threads": self.threads or cores,
+            "providers": list(self.providers) or None,
+            "preferred": _preferred(self.profile, subjects[0].target),
+            "protocol": self.protocol.to_json(),
+            "seed": self.seed,
+        } | more
+
+
+def measure(
+    model: Path,
+    settings: Settings,
+    *,
+    transport: Transport | None = None,
+    event: Event = lambda *_: None,
+    best_yardstick: Callable[[Mapping[str, Any]], float | None] = lambda _: None,
+) -> Result:
+    """Measure one model.
+
+    Args:
+        model: a bundle or model file.
+        settings: how.
+        transport: the way to the device; this machine if not said.
+        event: told what is being done.
+        best_yardstick: the shortest time that fixed work has taken in an environment of this identity, if known.
+
+    Raises:
+        InputError: no such model or artifact, or settings that do not fit.
+        ExecutionError: the model cannot be run.
+    """
+    check_reach(settings.profile, transport or LocalTransport())
+    with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as folder:
+        wanted = {"target": settings.target, "scheme": settings.scheme, "samples": settings.samples}
+        subject = resolve(model, Path(folder), **wanted)  # type: ignore[arg-type]
+        run = _Run(settings, subject, transport or LocalTransport(), event)
+        return run.result(best_yardstick)
+
+
+def check_reach(profile: DeviceProfile | None, transport: Transport) -> None:
+    """Refuse a device that the transport does not lead to.
+
+    Raises:
+        InputError: such a device.
+    """
+    if profile is not None and transport.name not in profile.transports:
+        ways = ", ".join(profile.transports)
+        raise InputError(f"measure on {profile.id}", f"it is reached by {ways}, not {transport.name}", "leave it off")
+
+
+def _preferred(profile: DeviceProfile | None, target: str) -> list[str]:
+    """The execution providers or delegates that a device's profile prefers for a format."""
+    runtimes = [one for one in profile.runtimes if one.format == target] if profile else []
+    return [name for one in runtimes for name in (*one.execution_providers, *one.delegates)]
+
+
+@dataclass
+class _Run:
+    """One measurement on its way."""
+
+    settings: Settings
+    subject: Subject
+    transport: Transport
+    event: Event
+    samples: list[Sample] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    timed: int = 0
+
+    def result(self, best_yardstick: Callable[[Mapping[str, Any]], float | None]) -> Result:
+        environment = observe(self.transport.host)
+        placed = self._work("which operators run where", "placement", 0.0)
+        processes = self._time()
+        memory = self._work("memory", "memory", 0.95)
+        energy = self._energy()
+        sustained = self._sustain()
+        seen = self.answers[0]["models"][0]
+        protocol = self.settings.protocol
+        result = Result(
+            model=self.subject.to_json(),
+            measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            transport=self.transport.name,
+            device=self.settings.profile.id if self.settings.profile else None,
+            protocol=protocol,
+            settings={
+                "threads": self.settings.request("time", [self.subject])["threads"],
+                "providers": [Path(name).stem for name in self.settings.providers] or None,
+                "sustained_seconds": self.settings.sustained,
+                "seed": self.settings.seed,
+            },
+            runtime=seen["runtime"],
+            providers=tuple(seen["providers"]),
+            placement={name: tuple(nodes) for name, nodes in placed["placement"].items()},
+            environment=environment,
+            versions=self.answers[0]["versions"],
+            processes=processes,
+            memory=None if memory["peak_bytes"] is None else {k: memory[k] for k in ("before_bytes", "peak_bytes")},
+            energy=energy,
+            sustained=sustained,
+            readings=tuple(one.to_json() for one in self.samples),
+            stability=Stability(()),
+        )
+        best = best_yardstick(result.identity)
+        judged = judge(processes, protocol, result.median, result.null, self.samples[: self.timed], best)
+        return replace(result, stability=judged)
+
+    def _time(self) -> tuple[Measured, ...]:
+        """Fresh processes, as many as the protocol wants, and more where the first were disturbed or disagree."""
+        protocol, processes = self.settings.protocol, list[Measured]()
+        self._read()
+        while len(processes) < protocol.most_processes and not _enough(tuple(processes), protocol, self.samples):
+            number = len(processes)
+            step = f"process {number + 1} of {max(protocol.processes, number + 1)}"
+            done = 0.9 * number / max(protocol.processes, number + 1)
+            answer = self._work(step, "time", done, seed=self.settings.seed + number)
+            self.answers.append(answer)
+            processes += measured_of(answer)
+            self._read()
+        # What heats up in the passes that follow says nothing of these.
+        self.timed = len(self.samples)
+        return tuple(processes)
+
+    def _energy(self) -> dict[str, float] | None:
+        """Mean power while the model runs without a pause, and the energy of one call; without a sensor, nothing."""
+        before = self.samples[-1]
+        if not before.watts and not before.joules:
+            return None
+        during: list[Sample] = []
+        seconds = self.settings.protocol.energy_seconds
+        answer = self._work("power", "sustain", 0.96, tick=lambda: during.append(self._sample()), seconds=seconds)
+        # The first second or so is the process's start.
+        kept = during[len(during) // 4 :]
+        watts = [w for a, b in itertools.pairwise(kept) if (w := watts_between(a, b)) is not None]
+        if not watts:
+            return None
+        minute = answer["minutes"][0]
+        call_seconds = float(np.mean(minute["durations_ns"])) / answer["loops"] / 1e9
+        power = float(np.median(watts))
+        return {"watts": power, "joules_a_call": power * call_seconds, "samples": float(len(watts))}
+
+    def _sustain(self) -> dict[str, Any] | None:
+        """Minute after minute without a pause."""
+        seconds = self.settings.sustained
+        if seconds is None:
+            return None
+        started = len(self.samples)
+
+        def tick() -> None:
+            # Sensors that are commands cost time; every few seconds is enough for what heats up in minutes.
+            if len(self.samples) == started or self._seconds_since() > 5:
+                self._read()
+
+        answer = self._work(f"sustained for {seconds / 60:g} min", "sustain", 0.97, tick=tick, seconds=seconds)
+        medians = [float(np.median(one["durations_ns"])) / answer["loops"] for one in answer["minutes"]]
+        return {
+            "loops": answer["loops"],
+            "minutes": answer["minutes"],
+            "medians_ns": medians,
+            "last_over_first": medians[-1] / medians[0],
+        }
+
+    def _work(
+        self, step: str, kind: str, done: float, *, tick: Callable[[], None] = lambda: None, **more: Any
+    ) -> dict[str, Any]:
+        self.event(step, done)
+        request = self.settings.request(kind, [self.subject], **more)
+        timeout = self.settings.timeout + float(more.get("seconds", 0))
+        return self.transport.work(request, timeout=timeout, tick=tick)
+
+    def _sample(self) -> Sample:
+        return sample(self.transport.host, self.settings.readings)
+
+    def _read(self) -> None:
+        self.samples.append(self._sample())
+
+    def _seconds_since(self) -> float:
+        return time.monotonic() - self.samples[-1].at
+
+
+def measured_of(answer: Mapping[str, Any]) -> list[Measured]:
+    """One process's measurement of each of its models, in their order."""
+    conditions = answer["conditions"]
+    return [
+        Measured(
+            durations_ns=tuple(one["durations_ns"]),
+            loops=one["loops"],
+            singles_ns=tuple(one["singles_ns"]),
+            bound=one["bound"],
+            cold=one["cold"],
+            warmup=one["warmup"],
+            conditions=conditions,
+            yardstick_ns=tuple(answer["yardstick_ns"]),
+            disturbed=disturbance(conditions),
+        )
+        for one in answer["models"]
+    ]
+
+
+def _enough(processes: tuple[Measured, ...], protocol: Protocol, samples: Sequence[Sample]) -> bool:
+    if sum(not one.disturbed for one in processes) < protocol.processes:
+        return False
+    calls = [one.calls_ns for one in undisturbed(processes, protocol.processes)]
+    return not judge(processes, protocol, estimate(calls), null(calls), samples).reasons

@@ -1,0 +1,197 @@
+"""A measurement: everything raw, and the figures that follow from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.bench.environment import Environment
+from edgekit.bench.measured import Measured, undisturbed
+from edgekit.bench.protocol import Protocol
+from edgekit.bench.stability import Stability
+from edgekit.bench.statistics import Estimate, Percentile, estimate, null, percentiles
+from edgekit.errors import InputError
+
+SCHEMA = 1  # 1: the first
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run of ``edgekit bench`` found.
+
+    Attributes:
+        model: file, target, scheme, bytes and digest of what was measured.
+        measured_at: when, in UTC (ISO 8601).
+        transport: how the device was reached.
+        device: the id of its profile, where one was named.
+        protocol: how it was measured.
+        settings: threads, the providers asked for, the seed.
+        runtime: the runtime and its version.
+        providers: the execution providers or delegates that the runtime really took.
+        placement: the operators by what ran them; empty where the runtime does not tell.
+        environment: the machine and how it is set.
+        versions: of edgekit, Python and numpy where the model ran.
+        processes: what each fresh process measured.
+        memory: bytes before the model was there and at the peak; ``None`` where the system does not tell.
+        energy: mean power while it ran and energy a call; ``None`` where the device has no sensor for it.
+        sustained: minute medians of an uninterrupted run; ``None`` where none was asked for.
+        readings: the device's sensors, in order.
+        stability: whether the figures would come again.
+    """
+
+    model: Mapping[str, Any]
+    measured_at: str
+    transport: str
+    device: str | None
+    protocol: Protocol
+    settings: Mapping[str, Any]
+    runtime: str
+    providers: tuple[str, ...]
+    placement: Mapping[str, tuple[str, ...]]
+    environment: Environment
+    versions: Mapping[str, str]
+    processes: tuple[Measured, ...]
+    memory: Mapping[str, int | None] | None
+    energy: Mapping[str, float] | None
+    sustained: Mapping[str, Any] | None
+    readings: tuple[Mapping[str, Any], ...]
+    stability: Stability
+
+    @property
+    def used(self) -> tuple[Measured, ...]:
+        """The processes that the figures are of."""
+        return undisturbed(self.processes, self.protocol.processes)
+
+    @cached_property
+    def median(self) -> Estimate:
+        """Nanoseconds a call: the median over processes of each process's median."""
+        return estimate([one.calls_ns for one in self.used], seed=int(self.settings["seed"]))
+
+    @cached_property
+    def null(self) -> Estimate:
+        """The A/A test: one half of the processes over the other."""
+        return null([one.calls_ns for one in self.used], seed=int(self.settings["seed"]))
+
+    @cached_property
+    def percentiles(self) -> tuple[Percentile, ...]:
+        """Percentiles of calls that were timed one by one."""
+        return percentiles(np.concatenate([one.single_calls_ns for one in self.used]))
+
+    @property
+    def calls(self) -> int:
+        """How many calls the figures are of."""
+        return sum(len(one.durations_ns) * one.loops for one in self.used)
+
+    @property
+    def cold(self) -> dict[str, float]:
+        """Medians over the processes of the runtime's import, the model's load and the first call, in nanoseconds."""
+        return {key: float(np.median([one.cold[key] for one in self.used])) for key in self.used[0].cold}
+
+    @property
+    def first_choice(self) -> str:
+        """The execution provider or delegate that was to run all it can: the one asked for, or the runtime's own."""
+        return Path((self.settings["providers"] or self.providers or ("",))[0]).stem
+
+    @property
+    def fell_back(self) -> tuple[str, ...]:
+        """The operators that the first provider did not take; empty where the runtime does not tell.
+
+        One that was asked for and could not start is not among ``providers``: then all of them.
+        """
+        first = self.first_choice
+        return tuple(
+            name
+            for provider, names in self.placement.items()
+            if provider != first and first not in provider.split("+")
+            for name in names
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same in two results that are compared."""
+        return {
+            **self.environment.identity,
+            "device": self.device,
+            "transport": self.transport,
+            "runtime": self.runtime.split(" ", maxsplit=1)[0],
+            "providers": list(self.providers),
+            "threads": self.settings["threads"],
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``docs/schemas/bench.schema.json``; its figures follow from its raw durations."""
+        return {
+            "schema": SCHEMA,
+            "model": dict(self.model),
+            "measured_at": self.measured_at,
+            "transport": self.transport,
+            "device": self.device,
+            "protocol": self.protocol.to_json(),
+            "settings": dict(self.settings),
+            "runtime": self.runtime,
+            "providers": list(self.providers),
+            "placement": {name: list(nodes) for name, nodes in self.placement.items()},
+            "fell_back": list(self.fell_back),
+            "calls": self.calls,
+            "median_ns": self.median.to_json(),
+            "null": self.null.to_json(),
+            "percentiles_ns": [one.to_json() for one in self.percentiles],
+            "cold_ns": self.cold,
+            "memory": self.memory and dict(self.memory),
+            "energy": self.energy and dict(self.energy),
+            "sustained": self.sustained and dict(self.sustained),
+            "stability": self.stability.to_json(),
+            "environment": self.environment.to_json(),
+            "versions": dict(self.versions),
+            "readings": [dict(one) for one in self.readings],
+            "processes": [one.to_json() for one in self.processes],
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Result:
+        """The result that :meth:`to_json` wrote, its figures computed anew.
+
+        Raises:
+            InputError: it is no result, or of another schema or protocol.
+        """
+        if data.get("schema") != SCHEMA:
+            raise InputError("read a benchmark result", "it is none of schema 1", "give one that edgekit bench wrote")
+        protocol = Protocol.from_json(data["protocol"])
+        kept = ("model", "measured_at", "transport", "device", "settings", "runtime", "versions", "memory", "energy")
+        try:
+            return Result(
+                **{name: data[name] for name in kept},
+                protocol=protocol,
+                sustained=data["sustained"],
+                providers=tuple(data["providers"]),
+                placement={name: tuple(nodes) for name, nodes in data["placement"].items()},
+                environment=Environment.from_json(data["environment"]),
+                processes=tuple(Measured.from_json(one) for one in data["processes"]),
+                readings=tuple(data["readings"]),
+                stability=Stability(tuple(data["stability"]["reasons"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError("read a benchmark result", f"it lacks {error}", "measure again") from error
+
+
+def read_result(path: Path) -> Result:
+    """A result that ``edgekit bench --output`` or ``--json`` wrote.
+
+    Raises:
+        InputError: missing, or none.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return Result.from_json(document if isinstance(document, dict) else {})
+    except OSError as error:
+        raise InputError(f"read {path}", error.strerror or str(error), "give a result of edgekit bench") from error
+    except ValueError as error:
+        raise InputError(f"read {path}", f"not JSON ({error})", "give a result of edgekit bench") from error
+    except InputError as error:
+        raise InputError(f"read {path}", error.why, error.next_step) from error

@@ -1,0 +1,161 @@
+"""Whether a figure would come again: what a measurement finds that speaks against itself.
+
+Two kinds of finding. A process is *disturbed* where the machine's own counters say that somebody else used it: that is
+judged from the counters alone, never from the durations, so that leaving such a process out does not choose the result.
+A measurement is *unstable* where too few processes were left in peace, or where the processes disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgekit.bench.measured import Measured, undisturbed, yardstick
+from edgekit.bench.protocol import Protocol
+from edgekit.bench.readings import Sample
+from edgekit.bench.statistics import Estimate, figure
+
+# Part of the protocol: a change raises its version. Set by the counters and durations of busy machines.
+OTHERS_SHARE, OTHERS_CPUS = 0.05, 0.1  # of all processors, and at least this many of them
+STOLEN_CPUS = 0.05
+WAITED_SHARE = 0.03
+SATURATED = 0.9  # of the processors that it may use: then it waits for none but itself
+INTERVAL = 0.05  # half the interval's width over the median
+NULL = 0.08  # how far the A/A test's ratio may be from 1
+DRIFT = 0.08  # later processes against earlier ones
+CLOCK = 0.1  # fixed work, in slow processes over fast ones, and now over the best that is known
+CLOCK_DROP = 0.05  # processors' clocks, end against start
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The verdict on a measurement.
+
+    Attributes:
+        reasons: what speaks against it, the gravest first; none where it is stable.
+    """
+
+    reasons: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """``stable`` or ``unstable``."""
+        return "unstable" if self.reasons else "stable"
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"verdict", "reasons"}``."""
+        return {"verdict": self.verdict, "reasons": list(self.reasons)}
+
+
+def disturbance(conditions: Mapping[str, Any]) -> str:
+    """Why a process was not alone on the machine; empty where nothing says so."""
+    others, stolen, waited = (conditions[key] for key in ("others_cpus", "stolen_cpus", "waited"))
+    if others is not None and others > max(OTHERS_CPUS, OTHERS_SHARE * conditions["cpus"]):
+        return f"other processes kept {others:.1f} of {conditions['cpus']} processors busy"
+    if stolen is not None and stolen > STOLEN_CPUS:
+        return f"the hypervisor took {stolen:.2f} processors away"
+    # A process with more threads than processors waits for itself.
+    alone = conditions["cpu_seconds"] > SATURATED * conditions["usable_cpus"] * conditions["seconds"]
+    if waited is not None and waited > WAITED_SHARE and not alone:
+        return f"it waited for a processor {waited:.0%} of the time"
+    return ""
+
+
+def judge(
+    processes: tuple[Measured, ...],
+    protocol: Protocol,
+    median: Estimate,
+    null: Estimate,
+    samples: Sequence[Sample] = (),
+    best_yardstick_ns: float | None = None,
+) -> Stability:
+    """The verdict.
+
+    Args:
+        processes: all of them, disturbed ones too.
+        protocol: how many undisturbed ones it wants.
+        median: the figure.
+        null: the A/A test.
+        samples: the sensors' readings, in order.
+        best_yardstick_ns: the shortest that the yardstick has taken on this machine, if it has been measured before.
+    """
+    used = undisturbed(processes, protocol.processes)
+    reasons = [
+        *_company(processes, protocol),
+        *_throttling(samples),
+        *_clocks(used, best_yardstick_ns),
+        *_disagreement(used, median, null),
+    ]
+    return Stability(tuple(reasons))
+
+
+def _company(processes: tuple[Measured, ...], protocol: Protocol) -> list[str]:
+    disturbed = [one.disturbed for one in processes if one.disturbed]
+    if len(processes) - len(disturbed) >= protocol.processes:
+        return []
+    return [f"{disturbed[len(disturbed) // 2]} ({len(disturbed)} of {len(processes)} measuring processes disturbed)"]
+
+
+def _throttling(samples: Sequence[Sample]) -> list[str]:
+    words = sorted({word for one in samples for word in one.throttled})
+    reasons = [f"the device says: {', '.join(words)}"] if words else []
+    if len(samples) > 1:
+        first, last = samples[0].throttle_counts, samples[-1].throttle_counts
+        grown = [name for name, count in last.items() if count > first.get(name, count)]
+        if grown:
+            reasons.append(f"the processor was throttled while it measured ({', '.join(grown)})")
+        drops = [1 - last_mhz / first_mhz for first_mhz, last_mhz in _clock_pairs(samples)]
+        if drops and float(np.median(drops)) > CLOCK_DROP:
+            reasons.append(f"the clocks dropped by {float(np.median(drops)):.0%} while it measured")
+    return reasons
+
+
+def _clock_pairs(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    first, last = samples[0].clocks_mhz, samples[-1].clocks_mhz
+    return [(first[name], last[name]) for name in first if name in last and first[name] > 0]
+
+
+def _clocks(used: tuple[Measured, ...], best: float | None) -> list[str]:
+    yardsticks = [yardstick(one) for one in used]
+    slowest, fastest = float(np.quantile(yardsticks, 0.9)), float(np.quantile(yardsticks, 0.1))
+    if slowest > fastest * (1 + CLOCK):
+        return [f"fixed work took {slowest / fastest - 1:.0%} longer in some processes than in others"]
+    if best is not None and float(np.median(yardsticks)) > best * (1 + CLOCK):
+        slower = float(np.median(yardsticks)) / best - 1
+        return [f"fixed work takes {slower:.0%} longer than this machine has needed before"]
+    return []
+
+
+def _disagreement(used: tuple[Measured, ...], median: Estimate, null: Estimate) -> list[str]:
+    reasons = []
+    unsettled = sum(not one.warmup["settled"] for one in used)
+    if 2 * unsettled > len(used):
+        reasons.append(f"the warm-up did not settle in {unsettled} of {len(used)} processes")
+    if median.relative_width > INTERVAL:
+        reasons.append(f"the processes disagree: the interval is ±{median.relative_width:.0%}")
+    calls = [one.calls_ns for one in used]
+    half = len(calls) // 2
+    drift = figure(calls[-half:]) / figure(calls[:half]) - 1
+    if abs(drift) > DRIFT:
+        reasons.append(f"the later half was {abs(drift):.0%} {'slower' if drift > 0 else 'faster'} than the first")
+    if abs(null.value - 1) > NULL:
+        reasons.append(f"measured against itself it differs by {abs(null.value - 1):.0%}")
+    return reasons
+
+
+def judge_pair(processes: tuple[Measured, ...], protocol: Protocol, null: Estimate) -> Stability:
+    """The verdict on models measured in turn: what slows one slows the other, so only their A/A test can speak.
+
+    Args:
+        processes: the first model's.
+        protocol: how many undisturbed ones it wants.
+        null: the first over itself.
+    """
+    reasons = _company(processes, protocol)
+    widest = max(null.high, 1 / null.low) - 1
+    if widest > NULL:
+        reasons.append(f"measured against itself the first differs by up to {widest:.0%}")
+    return Stability(tuple(reasons))

@@ -1,0 +1,94 @@
+"""This machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import edgekit
+from edgekit.bench.host import Host, LocalHost
+from edgekit.bench.transports.transport import Tick
+from edgekit.errors import EdgekitError, ExecutionError
+
+_TICK_SECONDS = 0.5
+
+
+class LocalTransport:
+    """Workers as processes of this machine."""
+
+    name = "local"
+
+    def __init__(self, host: Host | None = None) -> None:
+        """Measure here.
+
+        Args:
+            host: where environment and readings come from, if not from this system.
+        """
+        self.host: Host = host or LocalHost()
+
+    def work(self, request: Mapping[str, Any], *, timeout: float, tick: Tick) -> dict[str, Any]:
+        """One fresh process of this Python."""
+        with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as messages:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "edgekit.bench.worker"],
+                stdin=subprocess.PIPE,
+                stdout=answers,
+                stderr=messages,
+                env=_environment(),
+            )
+            try:
+                self._talk(worker, request, timeout, tick)
+            finally:
+                worker.kill()
+                worker.wait()
+                if worker.stdin:
+                    worker.stdin.close()
+            answers.seek(0)
+            messages.seek(0)
+            return _answer(request, answers.read(), messages.read(), worker.returncode)
+
+    def _talk(self, worker: subprocess.Popen[bytes], request: Mapping[str, Any], timeout: float, tick: Tick) -> None:
+        """Send the request, and wait; standard input stays open, for the worker ends with it."""
+        if worker.stdin is None:
+            raise TypeError("the worker was started with a pipe")
+        try:
+            worker.stdin.write(json.dumps(request).encode() + b"\n")
+            worker.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died at once: its messages say why
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            try:
+                worker.wait(_TICK_SECONDS)
+            except subprocess.TimeoutExpired:
+                tick()
+            else:
+                return
+        asked = f"measure {request['models'][0]['path']}"
+        raise ExecutionError(asked, f"one process took longer than {timeout:g} s", "give a longer --timeout")
+
+
+def _environment() -> dict[str, str]:
+    """This process's own, in which the worker finds the same edgekit."""
+    root = str(Path(edgekit.__file__).parents[1])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _answer(request: Mapping[str, Any], answer: bytes, messages: bytes, code: int) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(answer)
+    except ValueError as error:
+        said = messages.decode("utf-8", "replace").strip().splitlines()
+        why = f"its process ended with code {code}" + (f": {said[-1]}" if said else "")
+        raise ExecutionError(f"measure {request['models'][0]['path']}", why, "run it alone: edgekit run") from error
+    if "error" in document:
+        raise EdgekitError.from_json(document["error"])
+    return document

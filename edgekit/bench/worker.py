@@ -1,0 +1,268 @@
+"""One fresh process of a measurement: ``python -m edgekit.bench.worker``, on the device, with numpy and a runtime.
+
+It takes one line of JSON on standard input, gives one JSON document on standard output, and ends when its parent does:
+the parent keeps the other end of its standard input open. Durations are raw nanoseconds; nothing is computed here
+that could be computed from them later.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import edgekit
+from edgekit.bench.counters import Counters, yardstick_ns
+from edgekit.bench.protocol import Protocol
+from edgekit.errors import EdgekitError, ExecutionError, InputError
+from edgekit.runtime.loading import available_providers, import_runtime, load
+from edgekit.runtime.session import Session
+from edgekit.signature import Array
+
+_Call = Callable[[], object]
+_SETTLED_WINDOWS = 3
+_SLICE_SECONDS = 0.05
+_MINUTE_SECONDS = 60.0
+
+
+def main() -> None:
+    """Do what standard input asks for."""
+    # Whatever runtimes print goes to stderr: stdout holds the answer alone.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    request = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        answer = _PASSES[request["pass"]](request)
+    except EdgekitError as error:
+        answer = {"error": error.to_json()}
+    json.dump(answer, answers)
+    answers.flush()
+    # Runtimes have been seen to hang while they clean up.
+    os._exit(0)
+
+
+def _time(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Cold start, warm-up and durations of one model, or of several in turn, slice by slice."""
+    protocol = Protocol.from_json(request["protocol"])
+    models = [_Opened(one, request) for one in request["models"]]
+    warmups = [_warm_up(model.call, protocol) for model in models]
+    loops = [_loops(warmup["windows_ns"][-1], protocol) for warmup in warmups]
+    order = random.Random(request["seed"])  # noqa: S311 - an order of measurements, no secret
+    durations: list[list[int]] = [[] for _ in models]
+    clocks = [yardstick_ns()]
+    gc.collect()
+    gc.disable()
+    counters = Counters()
+    started, limit = time.perf_counter(), protocol.seconds_a_process * len(models)
+    while not _enough(durations, loops, protocol) or time.perf_counter() - started < limit:
+        for index in order.sample(range(len(models)), len(models)):
+            # Long enough that what the others left in the caches does not matter.
+            until = time.perf_counter() + _SLICE_SECONDS
+            while not durations[index] or time.perf_counter() < until:
+                durations[index].append(_block(models[index].call, loops[index]))
+    singles = [
+        [_block(model.call, 1) for _ in range(protocol.singles if loop > 1 else 0)]
+        for model, loop in zip(models, loops, strict=True)
+    ]
+    conditions = counters.since()
+    clocks.append(yardstick_ns())
+    columns = zip(models, warmups, loops, durations, singles, strict=True)
+    return {
+        "models": [
+            {**model.facts, "warmup": warmup, "loops": loop, "durations_ns": values, "singles_ns": alone}
+            for model, warmup, loop, values, alone in columns
+        ],
+        "conditions": conditions.to_json(),
+        "yardstick_ns": clocks,
+        "versions": _versions(),
+    }
+
+
+def _sustain(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Calls without a pause for a given time: what each minute's were."""
+    protocol = Protocol.from_json(request["protocol"])
+    model = _Opened(request["models"][0], request)
+    warmup = _warm_up(model.call, protocol)
+    # As many values a minute as else a process has.
+    loops = max(_loops(warmup["windows_ns"][-1], protocol), int(60e9 / warmup["windows_ns"][-1] / protocol.max_values))
+    minute = float(request.get("minute_seconds", _MINUTE_SECONDS))
+    minutes: list[dict[str, Any]] = []
+    gc.collect()
+    gc.disable()
+    started = time.perf_counter()
+    while time.perf_counter() - started < request["seconds"]:
+        counters, values = Counters(), list[int]()
+        until = min(started + (len(minutes) + 1) * minute, started + request["seconds"])
+        while not values or time.perf_counter() < until:
+            values.append(_block(model.call, loops))
+        conditions = counters.since().to_json()
+        minutes.append({"durations_ns": values, "conditions": conditions, "yardstick_ns": yardstick_ns(50)})
+    return {"loops": loops, "minutes": minutes, "versions": _versions()}
+
+
+def _remember(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Memory before the model is there and at its peak, with nothing else in the process."""
+    import_runtime(request["models"][0]["target"])
+    before = _memory("VmRSS")
+    model = _Opened(request["models"][0], request)
+    for _ in range(Protocol.from_json(request["protocol"]).memory_calls):
+        model.call()
+    return {"before_bytes": before, "peak_bytes": _memory("VmHWM"), "versions": _versions()}
+
+
+def _place(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Which operator ran where."""
+    with tempfile.TemporaryDirectory(prefix="edgekit-", ignore_cleanup_errors=True) as folder:
+        model = _Opened(request["models"][0], request, profile=Path(folder))
+        model.session.run(model.inputs)
+        placement = model.session.placement()
+    return {"placement": {name: list(nodes) for name, nodes in placement.items()}, "versions": _versions()}
+
+
+_PASSES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "time": _time,
+    "sustain": _sustain,
+    "memory": _remember,
+    "placement": _place,
+}
+
+
+class _Opened:
+    """A model, loaded and called once, both timed."""
+
+    def __init__(self, one: Mapping[str, Any], request: Mapping[str, Any], profile: Path | None = None) -> None:
+        clock = time.perf_counter_ns
+        start = clock()
+        import_runtime(one["target"])
+        imported = clock()
+        self.session: Session = load(
+            one["path"],
+            target=None if one["scheme"] is None else one["target"],
+            scheme=one["scheme"],
+            threads=request["threads"],
+            providers=_providers(one["target"], request),
+            profile=profile,
+        )
+        loaded = clock()
+        self.inputs = _inputs(one)
+        ready = clock()
+        self.session.run(self.inputs)
+        called = clock()
+        self.call, bound = _repeated(self.session, self.inputs)
+        self.facts = {
+            "runtime": self.session.runtime,
+            "providers": list(self.session.providers),
+            "bound": bound,
+            "cold": {"import_ns": imported - start, "load_ns": loaded - imported, "first_call_ns": called - ready},
+        }
+
+
+def _providers(target: str, request: Mapping[str, Any]) -> Sequence[str] | None:
+    """What was asked for; else what the device's profile prefers, as far as it is here."""
+    if request["providers"] or not request["preferred"]:
+        asked: Sequence[str] | None = request["providers"]
+        return asked
+    here = available_providers(target)
+    return [name for name in request["preferred"] if name in here] or None
+
+
+def _inputs(one: Mapping[str, Any]) -> dict[str, Array]:
+    """The input of every call: the one that was sent, or the bundle's first recorded one."""
+    if one["inputs"]:
+        with np.load(one["inputs"], allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    else:
+        from edgekit.bundle import Bundle
+
+        found = Bundle.open(one["path"]).golden()[0][0]
+    return {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in found.items()}
+
+
+def _repeated(session: Session, inputs: Mapping[str, Array]) -> tuple[_Call, bool]:
+    """One call on memory that stays where it is; where the runtime shares none, a call with copies."""
+    try:
+        bound = session.bind()
+        for name, array in inputs.items():
+            if bound.inputs[name].shape != array.shape:
+                return lambda: session.run(inputs), False
+            np.copyto(bound.inputs[name], array)
+        bound()
+    except (ExecutionError, InputError):
+        return lambda: session.run(inputs), False
+    return bound, True
+
+
+def _warm_up(call: _Call, protocol: Protocol) -> dict[str, Any]:
+    """Windows of calls until their medians settle; the medians, apart from the values, and whether they did."""
+    windows: list[float] = []
+    clock, started = time.perf_counter_ns, time.perf_counter()
+    while True:
+        values: list[int] = []
+        window_end = clock() + protocol.window_seconds * 1e9
+        while not values or clock() < window_end:
+            start = clock()
+            call()
+            values.append(clock() - start)
+        windows.append(float(median(values)))
+        last = windows[-_SETTLED_WINDOWS:]
+        settled = len(last) == _SETTLED_WINDOWS and max(last) <= protocol.settled * min(last)
+        if settled or time.perf_counter() - started > protocol.max_warmup_seconds:
+            return {"windows_ns": windows, "settled": settled}
+
+
+def _loops(call_ns: float, protocol: Protocol) -> int:
+    """Calls in one timed block: its length is worth reading the clock for, and its values are not too many."""
+    block = max(protocol.min_block_seconds, protocol.seconds_a_process / protocol.max_values) * 1e9
+    return max(-int(-block // call_ns), 1)
+
+
+def _enough(durations: Sequence[Sequence[int]], loops: Sequence[int], protocol: Protocol) -> bool:
+    calls = min(len(values) * loop for values, loop in zip(durations, loops, strict=True))
+    return calls >= protocol.calls_a_process
+
+
+def _block(call: _Call, loops: int) -> int:
+    start = time.perf_counter_ns()
+    for _ in repeat(None, loops):
+        call()
+    return time.perf_counter_ns() - start
+
+
+def _memory(key: str) -> int | None:
+    """A figure of /proc/self/status in bytes; ``None`` where there is none.
+
+    getrusage would also tell a peak, but of Linux's forks that of the parent too.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    found: Sequence[str] = [line for line in lines if line.startswith(f"{key}:")]
+    return int(found[0].split()[1]) * 1024 if found else None
+
+
+def _versions() -> dict[str, str]:
+    return {"edgekit": edgekit.__version__, "python": platform.python_version(), "numpy": np.__version__}
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""``edgekit bench``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from edgekit.cli import options
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from edgekit.bench.gate import Check
+    from edgekit.bench.measure import Settings
+    from edgekit.bench.result import Result
+
+HELP = """Measure a model on this machine: latency, cold start, memory, and whether the figures would come again.
+
+Fresh processes, warmed up until they settle, at least 128 calls and 10 s together (--full: 1,024 and 60 s); the median
+with its 95 % interval, percentiles where the number of calls allows them. Sensors, clocks and other processes are
+watched: a measurement that they disturb is called unstable, and why.
+
+[bold]Examples[/bold]
+
+  edgekit bench model.edge
+
+  edgekit bench model.edge --target tflite --scheme int8 --threads 4 --full
+
+  edgekit bench model.edge --sustained 10m -o result.json
+
+  edgekit bench model.edge --gate baseline.json --max-regression 5% --junit bench.xml --github
+
+The exit code is 1 where the gate did not pass.
+"""
+
+
+def bench(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A bundle, or a .onnx, .tflite or .mlpackage file.")],
+    target: options.Target = None,
+    scheme: options.Scheme = None,
+    full: Annotated[bool, typer.Option("--full", help="At least 1,024 calls and 60 s.")] = False,  # noqa: FBT002
+    sustained: Annotated[str, typer.Option("--sustained", help="Then run as long without a pause: 10m, 90s, 1h.")] = "",
+    device: options.Device = None,
+    threads: options.Threads = None,
+    provider: options.Providers = "",
+    processes: options.Processes = None,
+    samples: options.BenchSamples = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Write the result, raw durations included.", show_default=False),
+    ] = None,
+    gate: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--gate", help="An earlier result that this one may not be worse than.", show_default=False),
+    ] = None,
+    max_regression: Annotated[str, typer.Option("--max-regression", help="What may be worse.")] = "5%",
+    gate_on: Annotated[str, typer.Option("--gate-on", help="Of median, cold, memory, size.")] = "median",
+    across: options.Across = False,  # noqa: FBT002
+    junit: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--junit", help="Write JUnit XML.", show_default=False),
+    ] = None,
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions.")] = False,  # noqa: FBT002
+    seed: options.Seed = 0,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Do not keep the result.")] = False,  # noqa: FBT002
+    file: options.HistoryFile = None,
+    timeout: options.BenchTimeout = 600,
+    force: options.Force = False,  # noqa: FBT002
+    quiet: options.Quiet = False,  # noqa: FBT002
+    json: options.Json = False,  # noqa: FBT002
+) -> None:
+    """Parse, measure, print."""
+    from dataclasses import replace
+    from functools import partial
+
+    from edgekit.bench.gate import check, check_metrics, parse_percent
+    from edgekit.bench.history import History
+    from edgekit.bench.measure import measure
+    from edgekit.bench.result import read_result
+    from edgekit.cli.history import best_yardstick, keep
+    from edgekit.cli.progress import Bar
+    from edgekit.outputs import check_new_file
+
+    for path in filter(None, (output, junit)):
+        check_new_file(path, force=force)
+    baseline, limit = read_result(gate) if gate else None, parse_percent(max_regression)
+    metrics = options.parse_list(gate_on)
+    if baseline is not None:
+        check_metrics(metrics, baseline)
+    settings = settings_of(full, processes, threads, provider, device, target, scheme, samples, seed, timeout)
+    if sustained:
+        settings = replace(settings, sustained=options.parse_duration("--sustained", sustained))
+    known = None if no_history else History(file)
+    with Bar(quiet=quiet) as bar:
+        result = measure(model, settings, event=bar.event, best_yardstick=partial(best_yardstick, known))
+    if known is not None:
+        keep(result, known)
+    _write_result(result, output)
+    checks = check(result, baseline, limit, metrics, anywhere=across) if baseline else ()
+    _write_junit(result, checks, junit)
+    _print(result, checks, json=json, github=github)
+    raise typer.Exit(1 if any(one.outcome != "passed" for one in checks) else 0)
+
+
+def settings_of(
+    full: bool,  # noqa: FBT001 - the command line's options, in its order
+    processes: int | None,
+    threads: int | None,
+    provider: str,
+    device: str | None,
+    target: str | None,
+    scheme: str | None,
+    samples: Path | None,
+    seed: int,
+    timeout: float,
+) -> Settings:
+    """How to measure, from the options that bench and compare share.
+
+    Raises:
+        InputError: no such device.
+    """
+    from dataclasses import replace
+
+    from edgekit import devices
+    from edgekit.bench.measure import Settings
+    from edgekit.bench.protocol import FULL, QUICK
+
+    protocol = FULL if full else QUICK
+    return Settings(
+        protocol=replace(protocol, processes=processes) if processes else protocol,
+        target=target,
+        scheme=scheme,
+        samples=samples,
+        threads=threads,
+        providers=tuple(options.parse_list(provider)),
+        profile=devices.get(device) if device else None,
+        seed=seed,
+        timeout=timeout,
+    )
+
+
+def _write_result(result: Result, path: Path | None) -> None:
+    import json
+
+    from edgekit.outputs import written_whole
+
+    if path is not None:
+        with written_whole(path) as file:
+            file.write(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False).encode())
+
+
+def _write_junit(result: Result, checks: Sequence[Check], path: Path | None) -> None:
+    from edgekit.bench.ci import junit
+    from edgekit.outputs import written_whole
+
+    if path is not None:
+        with written_whole(path) as file:
+            file.write(junit(result, checks))
+
+
+def _print(result: Result, checks: Sequence[Check], *, json: bool, github: bool) -> None:
+    from edgekit.bench.ci import annotated
+    from edgekit.cli.console import print_json
+
+    if json:
+        print_json({**result.to_json(), "gate": [one.to_json() for one in checks]})
+    else:
+        show(result, checks)
+    # GitHub reads both streams; a JSON document stays alone on its own.
+    for line in annotated(result, checks) if github else ():
+        print(line, file=sys.stderr if json else sys.stdout)
+
+
+def show(result: Result, checks: Sequence[Check]) -> None:
+    """A result for people, with what its gate found."""
+    from edgekit.cli.console import output, plain, table
+
+    console = output()
+    console.print(plain(_title(result)), soft_wrap=True)
+    console.print(table("", ("", "value", ""), _rows(result), right=("value",)))
+    unstable = result.stability.reasons
+    counted = f"{result.calls} calls in {len(result.used)} processes"
+    console.print(plain(f"{result.stability.verdict}: {counted}", "yellow" if unstable else "green"), soft_wrap=True)
+    for reason in unstable:
+        console.print(plain(f"  {reason}", "yellow"), soft_wrap=True)
+    for one in checks:
+        console.print(plain(one.message, "green" if one.outcome == "passed" else "bold red"), soft_wrap=True)
+
+
+def _title(result: Result) -> str:
+    scheme = result.model["scheme"]
+    name = f"{result.model['target']}/{scheme} of {result.model['file']}" if scheme else result.model["file"]
+    threads = result.settings["threads"]
+    counted = "" if threads is None else f", {threads} thread{'' if threads == 1 else 's'}"
+    where = f" ({', '.join(result.providers)}{counted})" if result.providers else counted
+    back = len(result.fell_back)
+    all_of_them = sum(len(names) for names in result.placement.values())
+    fell = f"; {back} of {all_of_them} operators fell back from {result.first_choice}" if back else ""
+    return f"{name} on {result.runtime}{where}{fell}"
+
+
+def _rows(result: Result) -> list[tuple[str | Text, ...]]:
+    from edgekit.cli.console import milliseconds, size
+
+    median, cold = result.median, {name: milliseconds(ns / 1e6) for name, ns in result.cold.items()}
+    between = f"{milliseconds(median.low / 1e6)} to {milliseconds(median.high / 1e6)}"
+    rows: list[tuple[str | Text, ...]] = [("median", milliseconds(median.value / 1e6), f"95 % interval {between}")]
+    for one in result.percentiles:
+        if one.percentile == 50:  # which the median above says better
+            continue
+        bound = f"early-stopping bound {milliseconds(one.bound / 1e6)}"
+        rows.append((f"p{one.percentile:g}", milliseconds(one.value / 1e6), bound))
+    rows.append(("load", cold["load_ns"], f"after importing the runtime, {cold['import_ns']}"))
+    rows.append(("first call", cold["first_call_ns"], ""))
+    if result.memory and result.memory["peak_bytes"] is not None:
+        before = result.memory["before_bytes"]
+        rows.append(
+            ("peak memory", size(result.memory["peak_bytes"]), f"{size(before)} before the model" if before else "")
+        )
+    rows.append(("size", size(result.model["bytes"]), ""))
+    if result.energy:
+        rows.append(
+            ("energy a call", f"{result.energy['joules_a_call'] * 1000:.3g} mJ", f"at {result.energy['watts']:.3g} W")
+        )
+    if result.sustained:
+        ratio, minutes = result.sustained["last_over_first"], len(result.sustained["medians_ns"])
+        rows.append(("sustained", f"{ratio:.2f} x", f"the last of {minutes} minutes over the first"))
+    return rows

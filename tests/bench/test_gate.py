@@ -1,0 +1,138 @@
+"""Gates on a real result beside the same, made slower or unstable; what CI reads of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from edgekit.bench.ci import annotated, junit
+from edgekit.bench.gate import Check, check, parse_percent
+from edgekit.bench.protocol import Protocol
+from edgekit.bench.result import Result
+from edgekit.bench.stability import Stability
+from edgekit.errors import InputError
+
+SHAKEN = Stability(("other processes kept 1.0 of 2 processors busy",))
+LEVELS = (0.99, 0.995, 1.0, 1.005, 1.01)
+
+
+def like(result: Result, factor: float = 1.0, levels: tuple[float, ...] = LEVELS, **changes: Any) -> Result:
+    """The result as if five processes had found the first one's durations, at these levels, times a factor."""
+    first = replace(result.processes[0], disturbed="")
+    processes = []
+    for level in levels:
+        slower = tuple(round(duration * factor * level) for duration in first.durations_ns)
+        cold = {name: round(duration * factor * level) for name, duration in first.cold.items()}
+        processes.append(replace(first, durations_ns=slower, cold=cold))
+    protocol = Protocol("five", processes=len(levels), min_calls=1, min_seconds=0.1)
+    stable = {"processes": tuple(processes), "protocol": protocol, "stability": Stability(())}
+    return replace(result, **{**stable, **changes})
+
+
+def outcome(now: Result, baseline: Result, metric: str = "median", limit: float = 0.05) -> Check:
+    (found,) = check(now, baseline, limit, (metric,))
+    return found
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(0.8, "passed"), (1.0, "passed"), (1.04, "passed"), (1.1, "failed")])
+@pytest.mark.parametrize("metric", ["median", "cold"])
+def test_two_stable_results(factor: float, expected: str, metric: str, result: Result) -> None:
+    found = outcome(like(result, factor), like(result), metric)
+    assert found.outcome == expected
+    assert found.ratio.value == pytest.approx(factor, rel=1e-3)
+    assert found.message.startswith(f"{metric} {expected}: {abs(factor - 1):.1%} {'more' if factor >= 1 else 'less'}")
+
+
+def test_a_difference_that_the_interval_does_not_bear_out(result: Result) -> None:
+    found = outcome(like(result, 1.08, (0.8, 0.9, 1.0, 1.1, 1.2)), like(result))
+    assert found.ratio.value > found.limit
+    assert found.ratio.low < 1
+    assert found.outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("now", "baseline", "factor", "expected"),
+    [
+        (True, False, 0.9, "passed"),  # slowed, and fast enough all the same
+        (True, False, 1.3, "undecided"),
+        (False, True, 1.3, "failed"),  # slower than what was slowed
+        (False, True, 0.9, "undecided"),
+        (True, True, 0.9, "undecided"),
+        (True, True, 1.3, "undecided"),
+    ],
+)
+def test_unstable_results(now: bool, baseline: bool, factor: float, expected: str, result: Result) -> None:
+    new = like(result, factor, **({"stability": SHAKEN} if now else {}))
+    old = like(result, **({"stability": SHAKEN} if baseline else {}))
+    found = outcome(new, old)
+    assert found.outcome == expected
+    assert ("unstable" in found.message) is (expected == "undecided")
+
+
+def test_memory_and_size(result: Result) -> None:
+    memory = {"before_bytes": 10_000_000, "peak_bytes": 20_000_000}
+    old = like(result, memory=memory)
+    assert outcome(like(result, memory=memory, stability=SHAKEN), old, "memory").outcome == "passed"
+    more = like(result, memory={**memory, "peak_bytes": 22_000_000})
+    assert outcome(more, old, "memory").message == "memory failed: 10.0% more than the baseline; allowed +5.0%"
+    larger = like(result, model={**result.model, "bytes": result.model["bytes"] * 2})
+    assert outcome(larger, old, "size").outcome == "failed"
+    with pytest.raises(InputError, match="gate on memory: the baseline does not have it"):
+        outcome(old, like(result, memory=None), "memory")
+    with pytest.raises(InputError, match="gate on tail: no such metric"):
+        outcome(old, old, "tail")
+
+
+def test_results_of_different_environments(result: Result) -> None:
+    elsewhere = replace(result.environment, processor="Cortex-A76", governor="ondemand")
+    old, new = like(result, environment=elsewhere), like(result, settings={**result.settings, "threads": 4})
+    with pytest.raises(InputError) as caught:
+        check(new, old, 0.05)
+    assert "processor Cortex-A76 and" in caught.value.why
+    assert "governor ondemand and" in caught.value.why
+    assert "threads 1 and 4" in caught.value.why
+    assert check(new, old, 0.05, anywhere=True)[0].outcome == "passed"
+
+
+def test_percentages() -> None:
+    assert parse_percent("5%") == 0.05
+    assert parse_percent(" 12.5 % ") == 0.125
+    for text in ("5", "-5%", "five%", ""):
+        with pytest.raises(InputError, match=r"write 5%"):
+            parse_percent(text)
+
+
+def test_junit(result: Result) -> None:
+    now, old = like(result, 1.5), like(result)
+    checks = [*check(now, old, 0.05, ("median", "size")), *check(like(result, stability=SHAKEN, factor=2), old, 0.05)]
+    suite = ET.fromstring(junit(now, checks))
+    assert suite.tag == "testsuite"
+    assert {name: suite.get(name) for name in ("tests", "failures", "errors")} == {
+        "tests": "3", "failures": "1", "errors": "1",
+    }  # fmt: skip
+    cases = suite.findall("testcase")
+    assert [case.get("name") for case in cases] == ["median", "size", "median"]
+    failure = cases[0].find("failure")
+    assert failure is not None
+    assert failure.get("message") == checks[0].message
+    assert cases[1].find("failure") is None
+    assert cases[2].find("error") is not None
+    properties = {one.get("name"): one.get("value") for one in suite.iter("property")}
+    assert properties["stability"] == "stable"
+    assert float(properties["median_ns"] or 0) == pytest.approx(now.median.value, abs=1)
+    # Without a gate there is one case, of the measurement itself.
+    assert ET.fromstring(junit(now, ())).get("tests") == "1"
+
+
+def test_github(result: Result) -> None:
+    now = like(result, 1.5, stability=SHAKEN, model={**result.model, "file": "a:b,c\n.edge"})
+    lines = annotated(now, check(now, like(result), 0.05))
+    title = "title=edgekit bench a%3Ab%2Cc%0A.edge onnx/float32::"
+    assert lines[0].startswith(f"::notice {title}median ")
+    assert "(95 %25 interval" in lines[0]
+    assert lines[1] == f"::warning {title}unstable: {SHAKEN.reasons[0]}"
+    assert lines[2].startswith(f"::error {title}median undecided: 50.0%25 more")
+    assert not any("\n" in line for line in lines)

@@ -1,0 +1,119 @@
+"""Calls like the one before take the shortest way: they answer, check and refuse as the first one does."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit.errors import InputError
+from edgekit.runtime import Session
+from edgekit.signature import Array
+
+torch = pytest.importorskip("torch")
+
+
+class Two(torch.nn.Module):
+    """Two inputs, two outputs that are not alike."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"sum": a + b, "scaled": 3 * a[:, :2] - b[:, :2]}
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One model of one input and output, one of two, each for both runtimes."""
+    folder = tmp_path_factory.mktemp("direct")
+    x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    one = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Tanh()).eval()
+    edgekit.convert(one, to=["onnx", "tflite"], samples=x, output=folder / "one.edge")
+    given = {"a": x, "b": x[::-1].copy()}
+    edgekit.convert(Two().eval(), to=["onnx", "tflite"], samples=given, output=folder / "two.edge")
+    return folder
+
+
+def given_to(session: Session, seed: int) -> dict[str, Array]:
+    generator = np.random.default_rng(seed)
+    return {spec.name: generator.normal(size=(1, 5)).astype(np.float32) for spec in session.signature.inputs}
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_every_call_answers_as_the_first_of_a_session(bundles: Path, name: str, target: str) -> None:
+    session = edgekit.load(bundles / f"{name}.edge", target=target, threads=1)
+    kept = []
+    for seed in range(4):
+        given = given_to(session, seed)
+        wanted = edgekit.load(bundles / f"{name}.edge", target=target, threads=1).run(given)
+        answer = session.run(given)
+        kept.append((answer, wanted))
+        # In another order of names, too.
+        for found in (answer, session.run(dict(reversed(given.items())))):
+            assert list(found) == list(wanted)
+            for key, value in wanted.items():
+                np.testing.assert_array_equal(found[key], value)
+        if seed == 1:
+            # Binding takes the interpreter away from the session.
+            bound = session.bind()
+            for key, value in given.items():
+                bound.inputs[key][...] = value
+            bound()
+            for key, value in wanted.items():
+                np.testing.assert_array_equal(bound.outputs[key], value)
+    # A later call leaves the answers of an earlier one alone.
+    for answer, wanted in kept:
+        for key, value in wanted.items():
+            np.testing.assert_array_equal(answer[key], value)
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_the_shortest_way_is_taken_and_refuses_what_the_first_call_refuses(
+    bundles: Path, name: str, target: str
+) -> None:
+    session = edgekit.load(bundles / f"{name}.edge", target=target, threads=1)
+    given = given_to(session, 0)
+    wanted = session.run(given)
+    assert session._direct is not None
+    assert session._direct(given) is not None
+    first = next(iter(given))
+    swapped = given[first].astype(given[first].dtype.newbyteorder())
+    for wrong, why in [
+        (given | {first: given[first].astype(np.float64)}, "got dtype float64"),
+        (given | {first: given[first][:, :4]}, "got shape"),
+        (given | {first: given[first].tolist()}, "got list"),
+        (given | {"more": given[first]}, "the model takes"),
+        ({}, "the model takes"),
+        (given | {first: swapped}, "another machine's order"),
+    ]:
+        with pytest.raises(InputError, match=why):
+            session.run(wrong)
+    # Memory that is not in one piece is an array like others.
+    scattered = given | {first: np.asfortranarray(np.repeat(given[first], 2, axis=1))[:, ::2]}
+    for found in (session.run(given), session.run(scattered)):
+        for key, value in wanted.items():
+            np.testing.assert_array_equal(found[key], value)
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+def test_calls_from_several_threads_do_not_mix(bundles: Path, target: str) -> None:
+    session = edgekit.load(bundles / "two.edge", target=target, threads=1)
+    inputs = [given_to(session, seed) for seed in range(4)]
+    wanted = [session.run(given) for given in inputs]
+    wrong: list[int] = []
+
+    def work(place: int) -> None:
+        for _ in range(300):
+            found = session.run(inputs[place])
+            if not all(np.array_equal(found[key], value) for key, value in wanted[place].items()):
+                wrong.append(place)
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
