@@ -10,6 +10,9 @@ from edgekit.devices.file import read
 from edgekit.devices.profile import DeviceProfile
 from edgekit.errors import InputError
 
+# Of names nearest to one that is not known.
+_LISTED = 5
+
 
 def profiles() -> tuple[DeviceProfile, ...]:
     """Every device profile, edgekit's own first, then the user's project's.
@@ -24,15 +27,16 @@ def get(id: str) -> DeviceProfile:  # noqa: A002 - "id" is what the field, the f
     """The profile of one device class.
 
     Raises:
-        InputError: there is none of this id (lists the known ones, the nearest first, and chooses none), or its file
-            is not a valid profile.
+        InputError: there is none of this id (lists the nearest ones, and chooses none), or its file is not a valid
+            profile.
     """
     known = _files()
     if id in known:
         return read(known[id])
     nearest = sorted(known, key=lambda one: (-difflib.SequenceMatcher(None, id.lower(), one).ratio(), one))
-    listed = f"the known devices are {', '.join(nearest)}" if nearest else "no device profile was found"
-    raise InputError(f"device {id!r}", "no such device", f"{listed}; a file devices/{id}.toml in your project adds one")
+    listed = f"the nearest names are {', '.join(nearest[:_LISTED])}" if nearest else "no device profile was found"
+    todo = f"{listed}; edgekit devices list names all {len(known)}, a file devices/{id}.toml in your project adds one"
+    raise InputError(f"device {id!r}", "no such device", todo)
 
 
 def _files() -> dict[str, Path]:
