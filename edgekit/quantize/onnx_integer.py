@@ -38,15 +38,15 @@ def int8(model: Path, output: Path, calibration: Calibration | None) -> int:
     as fast. Returns the number of weights in int8.
     """
     import onnx
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quant_pre_process, quantize_static
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     if calibration is None:
         raise ValueError("int8 is calibrated")
     arithmetic = calibration.arithmetic
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".edgekit-") as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        # Its shape inference by symbols fails on operators that it does not know; the onnx package's is enough here.
-        quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
+        prepared = _prepared(model, Path(folder))
+        if unknown := (calibration.skip | (calibration.only or set())) - set(_listed(prepared)):
+            raise ValueError(f"no such layers: {', '.join(sorted(unknown))}")
         quantize_static(
             str(prepared),
             str(output),
@@ -67,10 +67,27 @@ def int8(model: Path, output: Path, calibration: Calibration | None) -> int:
 
 
 def layers(model: Path) -> list[str]:
-    """The layers of a file that ``int8`` can leave in float one by one: its products with weights, by their names."""
+    """The layers of a file that ``int8`` can leave in float one by one: its products with weights.
+
+    By the names that they have once ONNX Runtime has joined what it computes in one.
+    """
+    with tempfile.TemporaryDirectory(dir=model.parent, prefix=".edgekit-") as folder:
+        return _listed(_prepared(model, Path(folder)))
+
+
+def _prepared(model: Path, folder: Path) -> Path:
+    from onnxruntime.quantization import quant_pre_process
+
+    prepared = folder / "prepared.onnx"
+    # Its shape inference by symbols fails on operators that it does not know; the onnx package's is enough here.
+    quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
+    return prepared
+
+
+def _listed(prepared: Path) -> list[str]:
     import onnx
 
-    graph = onnx.load(model, load_external_data=False).graph
+    graph = onnx.load(prepared, load_external_data=False).graph
     weights = {tensor.name for tensor in graph.initializer}
     return [node.name for node in graph.node if node.op_type in _LAYERS and node.name and weights & set(node.input)]
 

@@ -11,6 +11,8 @@ import numpy as np
 from edgekit.signature import Array
 
 METHODS = ("minmax", "entropy", "percentile")
+# Whose quantizers take any of them; TFLite's takes the least and the largest value.
+TARGETS = ("onnx", "coreml")
 # Of every 10,000 values one is cut off.
 PERCENTILE = 99.99
 _BINS = 4096

@@ -22,7 +22,7 @@ class Quantizer(Protocol):
 
 
 # Targets whose module in this package registers quantizers when imported.
-_MODULES = ("onnx", "onnx_integer", "tflite", "coreml")
+_MODULES = ("onnx", "onnx_integer", "tflite", "coreml", "coreml_integer")
 _QUANTIZERS: dict[tuple[str, str], Quantizer] = {}
 
 

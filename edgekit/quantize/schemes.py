@@ -84,7 +84,7 @@ class Palette:
     """Weights as places in a table of ``2 ** bits`` numbers a tensor.
 
     Attributes:
-        bits: 1, 2, 4, 6 or 8: the sizes of table that iOS 16 reads.
+        bits: 1, 2, 4, 6 or 8, which iOS 16 reads, or 3, which iOS 18 reads.
     """
 
     bits: int
@@ -122,7 +122,7 @@ class Pruned:
 Scheme = Float32 | Float16 | Int8Weights | Int4Weights | Int8Dynamic | Int8 | Int16x8 | Palette | Pruned
 _ALL: tuple[Scheme, ...] = (
     *(Float32(), Float16(), Int8Dynamic(), Int8Weights(), Int4Weights(), Int8(), Int16x8()),
-    *(Palette(bits) for bits in (8, 6, 4, 2, 1)),
+    *(Palette(bits) for bits in (8, 6, 4, 3, 2, 1)),
     *(Pruned(percent) for percent in (50, 75)),
 )
 SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in _ALL}

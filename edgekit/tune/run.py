@@ -30,8 +30,8 @@ from edgekit.tune.budget import OBJECTIVES, Budget
 from edgekit.tune.candidate import Candidate, Tried
 from edgekit.tune.journal import Journal
 from edgekit.tune.pareto import as_svg, row_of
-from edgekit.tune.search import chosen, frontier, search
-from edgekit.tune.workshop import Workshop
+from edgekit.tune.search import frontier, may_win, search
+from edgekit.tune.workshop import Step, Workshop
 
 # The JSON document of `tune --json`, and tune.json beside the candidates. 1: first.
 SCHEMA = 1
@@ -135,14 +135,9 @@ def tune(
     folder = output.with_name(f"{output.name}.tune")
     try:
         budget.require_labels(len(prepared.samples))
-        step("run the original")
-        reference = reference_runs(prepared)
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
-        write_reference(folder, prepared, reference)
-        journal = Journal(folder, _fingerprint(prepared, request, reference))
-        shop = Workshop(prepared, request, reference, journal, folder, step)
+        shop = open_workshop(prepared, request, folder, step, objective)
         found = {target: search(shop, target, budget, objective) for target in request.targets}
         best = {target: one for target, one in found.items() if one is not None}
         result = TuneResult(None, budget, objective, best, shop.journal.all, folder, (), prepared.notes)
@@ -165,6 +160,26 @@ def tune(
     return result
 
 
+def open_workshop(
+    prepared: Prepared, request: ConvertRequest, folder: Path, step: Step, objective: str = "speed"
+) -> Workshop:
+    """Where candidates are made and measured, with what an interrupted search of the same has left in the folder.
+
+    Args:
+        prepared: the original and its samples.
+        request: the targets and settings; its schemes do not matter.
+        folder: of files and the journal; made where it is missing.
+        step: told what is being done.
+        objective: ``speed`` or ``size``.
+    """
+    step("run the original")
+    reference = reference_runs(prepared)
+    folder.mkdir(exist_ok=True)
+    write_reference(folder, prepared, reference)
+    journal = Journal(folder, _fingerprint(prepared, request, reference, objective))
+    return Workshop(prepared, request, reference, journal, folder, step, for_speed=objective == "speed")
+
+
 def nothing_keeps(budget: Budget, tried: Sequence[Tried]) -> VerificationError:
     """The error for a budget that no candidate keeps: names the nearest, and what would tell more."""
     measured = [one for one in tried if one.metric and one.candidate.scheme != "float32"]
@@ -180,14 +195,11 @@ def nothing_keeps(budget: Budget, tried: Sequence[Tried]) -> VerificationError:
         todo = f"about {needed:,} labelled samples would tell whether it keeps the budget"
     else:
         todo = f"allow {100 * nearest.loss:.2f}%, or train with quantization"
-    slower = chosen(measured, budget, "size")
-    if slower is not None:
-        fast = slower.verdict.speed if slower.verdict is not None else None
-        return VerificationError(
-            str(budget),
-            f"{slower.candidate.target} {slower.candidate.name} keeps it but is slower: {fast}",
-            "give --for size if its size is worth that",
-        )
+    if not any(may_win(one, "speed") for one in measured):
+        least = max(measured, key=lambda one: one.speedup)
+        fast = least.verdict.speed if least.verdict is not None else None
+        why = f"every file is slower than float32, the least {least.candidate.target} {least.candidate.name}: {fast}"
+        return VerificationError(str(budget), why, "give --for size if size is worth that")
     return VerificationError(str(budget), f"nothing keeps it; the nearest is {name}: {loss}", todo)
 
 
@@ -197,7 +209,9 @@ def _checked(one: Tried) -> Checked:
     return Checked(one.candidate.target, one.made, one.verdict, one.call_ms, None)
 
 
-def _fingerprint(prepared: Prepared, request: ConvertRequest, reference: Sequence[Mapping[str, Array]] | None) -> str:
+def _fingerprint(
+    prepared: Prepared, request: ConvertRequest, reference: Sequence[Mapping[str, Array]] | None, objective: str
+) -> str:
     """What the candidates depend on: model, samples, labels, settings, versions."""
     digest = hashlib.sha256(edgekit.__version__.encode())
     for package in _PACKAGES:
@@ -205,7 +219,7 @@ def _fingerprint(prepared: Prepared, request: ConvertRequest, reference: Sequenc
             digest.update(f"{package} {metadata.version(package)}".encode())
         except metadata.PackageNotFoundError:
             continue
-    settings = request.to_json() | {"targets": None}
+    settings = request.to_json() | {"targets": None, "objective": objective}
     digest.update(json.dumps([settings, prepared.source.provenance.to_json()], sort_keys=True, default=str).encode())
     several = [one for one in (prepared.samples, prepared.calibration) if one is not None]
     arrays = [array for one in several for array in (*one.arrays.values(), one.labels) if array is not None]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from edgekit.quantize import SCHEMES
-from edgekit.quantize.ranges import METHODS
+from edgekit.quantize.ranges import METHODS, TARGETS
 from edgekit.tune.budget import Budget
 from edgekit.tune.candidate import Candidate, Tried
 from edgekit.tune.workshop import Workshop
@@ -34,7 +34,7 @@ def search(shop: Workshop, target: str, budget: Budget, objective: str) -> Tried
     shop.tried(Candidate(target, "float32"))
     plain = [shop.tried(Candidate(target, scheme)) for scheme in shop.schemes(target) if scheme != "float32"]
     best = chosen(plain, budget, objective)
-    broken = [one for one in plain if one.metric and not budget.keeps(one.metric)]
+    broken = [one for one in plain if one.metric and not budget.keeps(one.metric) and may_win(one, objective)]
     for one in sorted(broken, key=lambda tried: _rank(tried, objective)):
         if SCHEMES[one.candidate.scheme].calibrated and (best is None or _better(one, best, objective)):
             repaired = _repaired(shop, one, budget)
@@ -45,7 +45,7 @@ def search(shop: Workshop, target: str, budget: Budget, objective: str) -> Tried
 def _repaired(shop: Workshop, broken: Tried, budget: Budget) -> list[Tried]:
     """Files of a scheme that keep the budget, or none."""
     methods = [broken]
-    if broken.candidate.target == "onnx":
+    if broken.candidate.target in TARGETS:
         for ranges in METHODS[1:]:
             methods.append(shop.tried(replace(broken.candidate, ranges=ranges)))
             if budget.keeps(methods[-1].metric):
@@ -79,7 +79,7 @@ def chosen(tried: Iterable[Tried], budget: Budget, objective: str) -> Tried | No
         and one.verdict.passed
         and budget.keeps(one.verdict.metric)
         and one.candidate.scheme != "float32"
-        and (objective == "size" or not (one.verdict.speed and one.verdict.speed.word == "slower"))
+        and may_win(one, objective)
     ]
     if not kept:
         return None
@@ -87,6 +87,12 @@ def chosen(tried: Iterable[Tried], budget: Budget, objective: str) -> Tried | No
         fastest = max(one.speedup for one in kept)
         kept = [one for one in kept if one.speedup >= fastest * (1 - _ALIKE)]
     return min(kept, key=lambda one: (one.bytes, one.candidate.name))
+
+
+def may_win(one: Tried, objective: str) -> bool:
+    """Whether a file may be chosen: for speed none that is slower than float32."""
+    speed = one.verdict.speed if one.verdict is not None else None
+    return objective == "size" or speed is None or speed.word != "slower"
 
 
 def _rank(tried: Tried, objective: str) -> tuple[float, str]:

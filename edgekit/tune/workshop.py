@@ -17,7 +17,7 @@ from edgekit.convert.make import Variant, check_targets, make_scheme
 from edgekit.convert.prepare import Prepared
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import EdgekitError
-from edgekit.quantize import SCHEMES, onnx_integer, tflite
+from edgekit.quantize import SCHEMES, coreml_integer, onnx_integer, tflite
 from edgekit.quantize import registry as quantizers
 from edgekit.runtime.loading import open_engine
 from edgekit.signature import Array
@@ -27,12 +27,16 @@ from edgekit.verify.execute import execute
 
 # Samples by which layers are ordered.
 _PROBED = 16
+# What a file slower than float32 is measured on where speed counts: it cannot win, and would take the longest.
+_IF_SLOWER = 1000
+_LONGEST_NAME = 60
 Step = Callable[[str], None]
 # Of each target and scheme, what lists the layers that can be left in float one by one.
 _LAYERS: dict[tuple[str, str], Callable[[Path], list[str]]] = {
     ("onnx", "int8"): onnx_integer.layers,
     ("tflite", "int8"): tflite.layers,
     ("tflite", "int16x8"): tflite.layers,
+    ("coreml", "int8"): coreml_integer.layers,
 }
 
 
@@ -47,7 +51,10 @@ class Workshop:
         journal: Journal,
         work: Path,
         step: Step,
+        *,
+        for_speed: bool,
     ) -> None:
+        self._most_if_slower = _IF_SLOWER if for_speed else None
         self._prepared, self._request, self._reference = prepared, request, reference
         self._planned = check_targets(prepared, request)
         self._work, self._step = work, step
@@ -66,28 +73,43 @@ class Workshop:
         """Make a candidate's file and measure it, unless the journal has it."""
         found = self.journal.get(candidate)
         if found is None:
-            self._step(f"try {candidate.target} {candidate.name}")
+            self._step(f"try {candidate.target} {candidate.name}{self._left()}")
             found = self._try(candidate)
             self.journal.add(found)
         return found
+
+    def _left(self) -> str:
+        """How long the schemes that are left may take, from those tried; repairs come on top."""
+        every = [Candidate(target, scheme) for target in self._planned for scheme in self.schemes(target)]
+        left = sum(self.journal.get(one) is None for one in every)
+        took = [one.seconds for one in self.journal.all]
+        if not left or not took:
+            return ""
+        seconds = left * sum(took) / len(took)
+        time_left = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        return f" ({len(every) - left + 1} of {len(every)} schemes, about {time_left} left)"
+
+    def layers(self, candidate: Candidate) -> list[str]:
+        """The layers that can be left in float one by one, in the file's order; empty where none can be."""
+        listed = _LAYERS.get((candidate.target, candidate.scheme))
+        base = self.tried(Candidate(candidate.target, "float32")).made
+        return listed(base.path) if listed is not None and base is not None else []
 
     def by_sensitivity(self, candidate: Candidate) -> list[str]:
         """The layers that can be left in float, the one that costs most alone first; empty where none can be.
 
         Each layer is quantized with all others in float32; what that leaves of the outputs is its SQNR.
         """
-        listed = _LAYERS.get((candidate.target, candidate.scheme))
-        base = self.tried(Candidate(candidate.target, "float32")).made
-        if listed is None or base is None:
+        every, base = self.layers(candidate), self.tried(Candidate(candidate.target, "float32")).made
+        if not every or base is None:
             return []
         runs = list(self._prepared.samples.head(min(_PROBED, len(self._prepared.samples))).runs(batch=1))
         engine = open_engine(candidate.target, base.path, threads=self._request.threads)
         given = [{one.native: run[one.name] for one in base.inputs} for run in runs]
         wanted = [engine.run(run) for run in given]
         left: dict[str, float] = {}
-        every = listed(base.path)
         for place, layer in enumerate(every):
-            self._step(f"quantize layer {place + 1} of {len(every)} alone: {layer}")
+            self._step(f"quantize layer {place + 1} of {len(every)} alone: {_short(layer)}")
             variant = Variant(
                 f"{candidate.scheme}-alone",
                 candidate.ranges,
@@ -127,6 +149,7 @@ class Workshop:
                 self._reference,
                 metric=self._request.metric,
                 threads=self._request.threads,
+                most_if_slower=self._most_if_slower,
             )
             base = self.journal.get(Candidate(target, "float32"))
             if verdict.speed is not None and base is not None and base.call_ms is not None:
@@ -138,6 +161,11 @@ class Workshop:
             told = as_conversion_error(error, f"convert to {target} {scheme}", candidate.name, self._prepared.source)
             return Tried(candidate, None, None, 0, None, time.perf_counter() - started, str(told))
         return Tried(candidate, made, verdict, size, call_ms, time.perf_counter() - started, verdict.reason)
+
+
+def _short(layer: str) -> str:
+    """The end of a name: LiteRT's hold every module around."""
+    return layer if len(layer) <= _LONGEST_NAME else f"…{layer[-_LONGEST_NAME:]}"
 
 
 def _quiet(step: str) -> None:

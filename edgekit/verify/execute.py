@@ -39,6 +39,7 @@ def execute(
     probes: Probes | None = None,
     metric: str | None = None,
     threads: int | None = None,
+    most_if_slower: int | None = None,
 ) -> tuple[Verdict, float | None]:
     """Run a made file on every sample.
 
@@ -51,6 +52,7 @@ def execute(
         probes: rows at the splits of trees, which files of the original's own precision are asked too.
         metric: what to measure by the samples' labels, by name.
         threads: threads of the runtime.
+        most_if_slower: samples at most, where the file is slower than the float32 file that it was made of.
 
     Returns:
         The verdict and the median time of one call in milliseconds on the first run's inputs, ``None`` where nothing
@@ -65,6 +67,9 @@ def execute(
     except UnsupportedError as error:
         return Verdict.not_executed(str(error), made.tolerance, synthetic_samples=synthetic), None
     given = list(samples.runs())
+    speed = _speed(session, target, made, signature, given[0], threads)
+    if most_if_slower is not None and speed is not None and speed.word == "slower" and len(given) == len(samples):
+        samples, given, reference = samples.head(most_if_slower), given[:most_if_slower], reference[:most_if_slower]
     verdict, outputs = _judged(
         session, reference, given, made.tolerance, synthetic=synthetic, samples=_rows(given, signature)
     )
@@ -77,19 +82,25 @@ def execute(
     # An evaluator's time says nothing of a device.
     if verdict.passed is None or session.emulated:
         return verdict, None
-    if made.base is not None:
-        base = _opened(target, made.base, signature, threads)
-        first = given[0]
-        verdict = dataclasses.replace(verdict, speed=_beside(base, session, first))
-    return verdict, _call_ms(session, given[0])
+    return dataclasses.replace(verdict, speed=speed), _call_ms(session, given[0])
 
 
-def _beside(base: Session, session: Session, inputs: Mapping[str, Array]) -> Speed:
-    """The speed beside float32; slower only where two measurements say so: a file is refused for it."""
-    speed = beside(lambda: base.run(inputs), lambda: session.run(inputs))
-    if speed.word == "slower":
-        speed = beside(lambda: base.run(inputs), lambda: session.run(inputs), seed=1)
-    return speed
+def _speed(
+    session: Session, target: str, made: Made, signature: Signature, inputs: Mapping[str, Array], threads: int | None
+) -> Speed | None:
+    """The speed beside float32, where a device's runtime executes both; slower only where two measurements say so.
+
+    A file is refused for being slower.
+    """
+    if made.base is None or session.emulated or session.incomparable:
+        return None
+    base = _opened(target, made.base, signature, threads)
+    calls = (lambda: base.run(inputs), lambda: session.run(inputs))
+    try:
+        speed = beside(*calls)
+        return beside(*calls, seed=1) if speed.word == "slower" else speed
+    except UnsupportedError:  # running it on the samples says why
+        return None
 
 
 def _opened(target: str, made: Made, signature: Signature, threads: int | None) -> Session:

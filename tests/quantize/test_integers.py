@@ -12,7 +12,6 @@ from sklearn.datasets import load_digits
 import edgekit
 from edgekit.errors import ConversionError, InputError
 from edgekit.quantize.calibration import split
-from edgekit.quantize.registry import get
 from edgekit.samples import Samples
 
 torch = pytest.importorskip("torch")
@@ -160,8 +159,3 @@ def test_linear_layers_are_quantized_to_four_bits(tmp_path: Path) -> None:
     bundle = edgekit.Bundle.open(tmp_path / "m.edge")
     content = bytes(bundle.model_bytes(bundle.artifact("onnx", "int4-weights")))
     assert [node.op_type for node in onnx.load_from_string(content).graph.node].count("MatMulNBits") == 2
-
-
-def test_four_bits_of_core_ml_are_a_palette() -> None:
-    with pytest.raises(InputError, match="--quantize int4-weights for coreml: the target has no such scheme"):
-        get("coreml", "int4-weights")

@@ -20,8 +20,9 @@ from edgekit.convert.prepare import prepare, reference_runs
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import InputError, VerificationError
 from edgekit.metrics import MetricLoss
+from edgekit.quantize.coreml_layers import operations
 from edgekit.samples import RawSamples
-from edgekit.tune import Budget, Candidate, Tried, parse_drop, tune
+from edgekit.tune import Budget, Candidate, Tried, parse_drop, tune, workshop
 from edgekit.tune.journal import Journal
 from edgekit.tune.search import _repaired, chosen, frontier
 from edgekit.tune.workshop import Workshop
@@ -98,13 +99,15 @@ def test_the_search_keeps_all_that_it_tried(network: Any, labels: str, tmp_path:
     assert second.to_json() == result.to_json()
 
 
-@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("target", ["onnx", "tflite", "coreml"])
 def test_layers_that_cost_most_stay_in_float(target: str, network: Any, labels: str, tmp_path: Path) -> None:
     request = ConvertRequest(model="network", targets=(target,), labels=labels, metric="accuracy")
     samples = RawSamples({"": IMAGES[800:]}, "nameless", "an array")
     prepared = prepare(replace(request, schemes=("int8",)), lambda _: None, network, samples)
     steps: list[str] = []
-    shop = Workshop(prepared, request, reference_runs(prepared), Journal(tmp_path, ""), tmp_path, steps.append)
+    shop = Workshop(
+        prepared, request, reference_runs(prepared), Journal(tmp_path, ""), tmp_path, steps.append, for_speed=True
+    )
     broken = shop.tried(Candidate(target, "int8"))
     budget = Budget("accuracy", 0.02)
     assert not budget.keeps(broken.metric), "int8 alone was to fail"
@@ -124,11 +127,65 @@ def test_layers_that_cost_most_stay_in_float(target: str, network: Any, labels: 
     assert integers(repaired.made.path) == integers(broken.made.path) - len(left) > 0
 
 
+@pytest.mark.parametrize("for_speed", [True, False])
+def test_what_cannot_win_is_measured_on_fewer_samples(
+    for_speed: bool,
+    network: Any,
+    labels: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workshop, "_IF_SLOWER", 50)
+    request = ConvertRequest(model="network", targets=("tflite",), labels=labels, metric="accuracy", threads=1)
+    samples = RawSamples({"": IMAGES[800:]}, "nameless", "an array")
+    prepared = prepare(replace(request, schemes=("int8",)), lambda _: None, network, samples)
+    steps: list[str] = []
+    journal, reference = Journal(tmp_path, ""), reference_runs(prepared)
+    shop = Workshop(prepared, request, reference, journal, tmp_path, steps.append, for_speed=for_speed)
+    every = len(prepared.samples)
+    float32 = shop.tried(Candidate("tflite", "float32"))
+    assert float32.metric is not None
+    assert float32.metric.samples == every
+    # LiteRT has no fast arithmetic for activations of 16 bits.
+    slow = shop.tried(Candidate("tflite", "int16x8"))
+    assert slow.verdict is not None
+    assert slow.verdict.speed is not None
+    assert slow.verdict.speed.word == "slower"
+    assert slow.metric is not None
+    assert slow.metric.samples == slow.verdict.samples == (50 if for_speed else every)
+    assert "schemes, about" in steps[-1]
+
+
+def test_layers_that_the_runtime_joins_are_left_in_float(tmp_path: Path) -> None:
+    """A linear layer over a sequence is a MatMul and an Add: one node, of another name, once it is to be quantized."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 8)).eval()
+    x = np.random.default_rng(0).normal(size=(60, 5, 8)).astype(np.float32)
+    request = ConvertRequest(model="network", targets=("onnx",), threads=1)
+    prepared = prepare(
+        replace(request, schemes=("int8",)), lambda _: None, network, RawSamples({"": x}, "nameless", "x")
+    )
+    journal, reference = Journal(tmp_path, ""), reference_runs(prepared)
+    shop = Workshop(prepared, request, reference, journal, tmp_path, lambda _: None, for_speed=True)
+    whole = shop.tried(Candidate("onnx", "int8"))
+    order = shop.by_sensitivity(whole.candidate)
+    assert len(order) == 2
+    part = shop.tried(replace(whole.candidate, skip=tuple(order[:1])))
+    assert whole.made is not None
+    assert part.made is not None
+    assert (integers(whole.made.path), integers(part.made.path)) == (2, 1)
+    unknown = shop.tried(replace(whole.candidate, skip=("node_nowhere",)))
+    assert unknown.made is None
+    assert "no such layers: node_nowhere" in unknown.error
+
+
 def integers(path: Path) -> int:
     """How many weights of several dimensions a file holds in 8 bits."""
     if path.suffix == ".onnx":
         tensors = onnx.load(path).graph.initializer
         return sum(one.data_type == onnx.TensorProto.INT8 and len(one.dims) > 1 for one in tensors)
+    if path.suffix == ".mlpackage":
+        return sum(one.type == "constexpr_affine_dequantize" for one in operations(path))
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(path.read_bytes(), 0)
