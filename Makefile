@@ -12,7 +12,7 @@ JOBS ?= 2
 EXAMPLE := examples/01-pytorch-image-classifier
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint types check conformance coverage-classical benchmark-data benchmark-models bench-overhead bench-coreml-reference bench-classical matrix clean
+.PHONY: help demo test lint types check conformance coverage-classical benchmark-data benchmark-models bench-overhead bench-coreml-reference bench-classical bench-quantization matrix clean
 
 help:
 	@echo "make demo            convert EfficientNet-Lite0 to all three formats, verify it on photographs, write demo/report.html"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench-coreml-reference  how fast the Core ML reference is beside PyTorch"
 	@echo "make benchmark-models  train the benchmarks' networks on Fashion-MNIST (a quarter of an hour, kept)"
 	@echo "make bench-classical  how fast and large converted classical models are beside others (a quarter of an hour)"
+	@echo "make bench-quantization  what half a point of accuracy buys, beside other quantizers (an hour and a half)"
 	@echo "make matrix          print the README's table of routes"
 	@echo "make clean           remove what these commands made, the environment too"
 
@@ -88,6 +89,21 @@ benchmark-models: benchmark-data
 bench-classical: build/peers/installed benchmark-data
 	$(call say,Measuring: an interrupted run goes on where it stopped)
 	PYTHONPATH=benchmarks $(BIN)/python -m classical_speed
+
+QUANTIZERS := build/quantization-peers
+$(QUANTIZERS)/installed: $(VENV)/installed
+	$(call say,Installing the quantizers that edgekit is compared with, each in an environment of its own)
+	rm -rf $(QUANTIZERS)
+	$(PYTHON) -m venv $(QUANTIZERS)/nncf
+	$(QUANTIZERS)/nncf/bin/python -m pip install --quiet --disable-pip-version-check nncf==3.4.0 onnx onnxruntime
+	$(PYTHON) -m venv $(QUANTIZERS)/olive
+	$(QUANTIZERS)/olive/bin/python -m pip install --quiet --disable-pip-version-check olive-ai==0.13.0 torch==2.13.0 onnxruntime requests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(QUANTIZERS)/openvino openvino
+	@touch $@
+
+bench-quantization: $(QUANTIZERS)/installed benchmark-models
+	$(call say,Searching and measuring: an interrupted run goes on where it stopped)
+	PYTHONPATH=benchmarks $(BIN)/python -m quantization
 
 matrix: $(VENV)/installed
 	@$(BIN)/edgekit routes --markdown

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from edgekit.convert import tflite_file
 from edgekit.convert.options import ConvertOptions
 from edgekit.convert.registry import converter
+from edgekit.convert.trained_ranges import require_scales
 from edgekit.errors import ConversionError
+from edgekit.sources.tensorflow_ranges import frozen
 from edgekit.verify.tolerance import Tolerance
 
 if TYPE_CHECKING:
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
     tested={"tensorflow": ">=2.21,<2.22", "keras": ">=3.15,<3.16"},
     tolerance=Tolerance(sqnr_db=90),
     dynamic_batch=True,
+    keeps_ranges=True,
     known_gaps=("no dynamic batch with recurrent layers", "no operators that need Select TF"),
 )
 def tensorflow_to_tflite(source: TensorFlowSource, options: ConvertOptions, output: Path) -> None:
-    """Convert a concrete function to TFLite's builtin operators, unquantized."""
+    """Convert a concrete function to TFLite's builtin operators; quantized only where training has done it."""
     import tensorflow as tf
 
     if options.dynamic_batch and source.is_recurrent():
@@ -40,7 +43,9 @@ def tensorflow_to_tflite(source: TensorFlowSource, options: ConvertOptions, outp
     inputs = {name: f"input_{index}" for index, name in enumerate(options.inputs)}
     outputs = {name: f"output_{index}" for index, name in enumerate(options.outputs)}
     function = source.concrete_function(inputs, outputs, dynamic_batch=options.dynamic_batch)
-    lite = tf.lite.TFLiteConverter.from_concrete_functions([function], _tracked(source, function))
+    # Ranges that are none are refused here with a word of what is wrong.
+    trained = source.trained_scales() if source.quantized else set()
+    lite = _converter(source, function, integer_io=options.integer_io)
     lite.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         content = lite.convert()
@@ -50,11 +55,27 @@ def tensorflow_to_tflite(source: TensorFlowSource, options: ConvertOptions, outp
             raise
         raise refused from error
     output.write_bytes(content)
+    if trained:
+        require_scales("tflite", trained, output)
     tflite_file.rewrite(
         output,
         inputs={inputs[name]: theirs for name, theirs in options.inputs.items()},
         outputs={outputs[name]: theirs for name, theirs in options.outputs.items()},
     )
+
+
+def _converter(source: TensorFlowSource, function: Any, *, integer_io: bool) -> Any:
+    import tensorflow as tf
+
+    if not source.quantized:
+        return tf.lite.TFLiteConverter.from_concrete_functions([function], _tracked(source, function))
+    # The converter reads ranges from constants only.
+    lite = tf.lite.TFLiteConverter.from_concrete_functions([frozen(function)], tf.Module())
+    # Without samples it quantizes by the ranges that it finds, and weights that have none by their own.
+    lite.optimizations = [tf.lite.Optimize.DEFAULT]
+    if integer_io:
+        lite.inference_input_type = lite.inference_output_type = tf.int8
+    return lite
 
 
 def _tracked(source: TensorFlowSource, function: Any) -> Any:

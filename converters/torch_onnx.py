@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit.convert.onnx_file import MAX_IR_VERSION, give_way_to_interface, strip_traces
 from edgekit.convert.options import ConvertOptions
 from edgekit.convert.registry import converter
+from edgekit.convert.trained_ranges import fold_roundings, require_scales
 from edgekit.quantize.onnx import INLINE_BYTES
 from edgekit.verify.tolerance import Tolerance
 
@@ -30,6 +31,7 @@ _OPSET = 18
     tested={"torch": ">=2.13,<2.14", "onnx": ">=1.23,<1.24", "onnxscript": ">=0.7,<0.8"},
     tolerance=Tolerance(sqnr_db=90),
     dynamic_batch=True,
+    keeps_ranges=True,
 )
 def torch_to_onnx(source: TorchSource, options: ConvertOptions, output: Path) -> None:
     """Export with torch.onnx's dynamo exporter; inputs named in ``options.channels_last`` are taken as NHWC."""
@@ -55,8 +57,12 @@ def torch_to_onnx(source: TorchSource, options: ConvertOptions, output: Path) ->
         raise RuntimeError("torch.onnx.export returned nothing")
     strip_traces(program.model)
     give_way_to_interface(program.model)
+    if source.quantized:
+        fold_roundings(program.model)
     program.model.ir_version = min(program.model.ir_version, MAX_IR_VERSION)
     program.save(str(output), external_data=source.weight_bytes() > INLINE_BYTES)
+    if source.quantized:
+        require_scales("onnx", source.trained_scales(), output)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def convert(
         typer.Option("--calibration", help="Samples for ranges.", show_default="half of --samples"),
     ] = None,
     ranges: Annotated[
-        str, typer.Option("--ranges", help="What int8 covers of the values seen: minmax, entropy, percentile (ONNX).")
+        str, typer.Option("--ranges", help="What int8 covers of the values: minmax, entropy, percentile (not TFLite).")
     ] = "minmax",
     device: Annotated[
         Optional[str],  # noqa: UP045
@@ -89,6 +89,9 @@ def convert(
     ] = None,
     allow_slower: Annotated[  # noqa: FBT002
         bool, typer.Option("--allow-slower", help="Keep quantized files that are slower than float32 here.")
+    ] = False,
+    integer_io: Annotated[  # noqa: FBT002
+        bool, typer.Option("--integer-io", help="TFLite's int8 and int16x8 take and give integers themselves.")
     ] = False,
     seed: options.Seed = 0,
     threads: options.Threads = None,
@@ -152,6 +155,7 @@ def convert(
             labels=labels,
             max_drop=max_drop,
             allow_slower=allow_slower,
+            integer_io=integer_io,
             seed=seed,
             threads=threads,
             timeout=timeout,

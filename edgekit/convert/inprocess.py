@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -30,6 +31,7 @@ def run(native: Any, request: ConvertRequest, given: RawSamples | None, work: Pa
     """
     started = time.perf_counter()
     prepared = prepare(request, lambda step: event(request.model, step, time.perf_counter() - started), native, given)
+    request = dataclasses.replace(request, schemes=prepared.schemes)
     result = Run()
     try:
         planned = check_targets(prepared, request)

@@ -7,15 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from edgekit import devices
-from edgekit.bundle import Binding
+from edgekit.bundle import Binding, Quantization
 from edgekit.convert import metadata, registry
 from edgekit.convert.options import ConvertOptions, legal_names
-from edgekit.convert.prepare import Prepared, Progress
+from edgekit.convert.prepare import OWN_SCHEME, Prepared, Progress
 from edgekit.convert.registry import SUFFIXES, Route
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import ConversionError, InputError, MissingDependencyError
@@ -23,6 +24,7 @@ from edgekit.quantize import SCHEMES
 from edgekit.quantize import registry as quantizers
 from edgekit.quantize.arithmetic import of_device, of_this_machine
 from edgekit.quantize.calibration import Calibration
+from edgekit.quantize.ranges import TARGETS as RANGED
 from edgekit.runtime.session import to_native
 from edgekit.signature import Array, Signature, TensorSpec
 from edgekit.sources import Source
@@ -97,15 +99,40 @@ def check_targets(prepared: Prepared, request: ConvertRequest) -> dict[str, tupl
             raise MissingDependencyError(
                 f"convert {route.source} to {target}", reason, f"or leave {target} out of --to"
             )
+        if prepared.source.quantized:
+            _check_ranges_kept(route, request.schemes)
         for scheme in request.schemes:
-            if scheme not in route.schemes:
+            if scheme not in route.schemes and not prepared.source.quantized:
                 quantizers.get(target, scheme)
-            if SCHEMES[scheme].calibrated and target != "onnx" and request.ranges != "minmax":
+            if SCHEMES[scheme].calibrated and target not in RANGED and request.ranges != "minmax":
                 why = "its ranges are the least and the largest value seen"
                 todo = f"leave it off, or {target} out of --to"
                 raise InputError(f"--ranges {request.ranges} for {target}", why, todo)
+        if request.integer_io:
+            _check_integer_io(target, request.schemes)
         planned[target] = (route, make_options(prepared, request, route))
     return planned
+
+
+def _check_ranges_kept(route: Route, schemes: Sequence[str]) -> None:
+    why = "the model was quantized in training"
+    if not route.keeps_ranges:
+        why = f"{why}, and {route.source} → {route.target} would lose its ranges"
+        todo = f"leave {route.target} out of --to, or convert the model as it was before"
+        raise InputError(f"convert {route.source} to {route.target}", why, todo)
+    if tuple(schemes) != (OWN_SCHEME,):
+        why = f"{why}: it is {OWN_SCHEME} already"
+        raise InputError(f"try it in {', '.join(schemes)}", why, "use edgekit convert, or the model as it was before")
+
+
+def _check_integer_io(target: str, schemes: Sequence[str]) -> None:
+    if target != "tflite":
+        why = "of the targets TFLite alone has files that take and give integers for reals"
+        raise InputError(f"--integer-io for {target}", why, f"leave it off, or {target} out of --to")
+    if not any(SCHEMES[scheme].calibrated for scheme in schemes):
+        calibrated = [one for one in quantizers.schemes_of(target) if SCHEMES[one].calibrated]
+        why = f"nothing asked for has integer activations: {', '.join(schemes)}"
+        raise InputError("--integer-io", why, f"add --quantize {' or '.join(calibrated)}, or leave it off")
 
 
 def make_options(prepared: Prepared, request: ConvertRequest, route: Route) -> ConvertOptions:
@@ -130,6 +157,7 @@ def make_options(prepared: Prepared, request: ConvertRequest, route: Route) -> C
         probes=prepared.probes.given.arrays if prepared.probes else {},
         channels_last=_channels_last(prepared, request),
         dynamic_batch=dynamic,
+        integer_io=request.integer_io,
     )
 
 
@@ -184,7 +212,7 @@ def make_scheme(
     started = time.perf_counter()
     base: Made | None = None
     calibration: Calibration | None = None
-    if scheme in route.schemes:
+    if scheme in route.schemes or prepared.source.quantized:
         progress(f"convert to {route.target} {scheme}")
         route.convert(prepared.source, dataclasses.replace(options, scheme=scheme), path)
     else:
@@ -201,8 +229,27 @@ def make_scheme(
             why = "not one tensor of this model was quantized"
             raise ConversionError(f"--quantize {scheme} for {route.target}", why, f"leave {scheme} out for this model")
     made = _made(prepared, request, route, options, path, scheme, time.perf_counter() - started)
-    notes = (*made.notes, *([calibration.note(route.target)] if calibration is not None else []))
-    return dataclasses.replace(made, base=base, notes=notes)
+    if request.integer_io and SCHEMES[scheme].calibrated:
+        _require_integers(made)
+    notes = [calibration.note(route.target)] if calibration is not None else []
+    if prepared.source.quantized:
+        notes = _notes_of_trained(made, request)
+    return dataclasses.replace(made, base=base, notes=(*made.notes, *notes))
+
+
+def _notes_of_trained(made: Made, request: ConvertRequest) -> list[str]:
+    notes = ["ranges and weights as training left them"]
+    if not request.integer_io and any(one.quantization for one in (*made.inputs, *made.outputs)):
+        notes.append("the file takes and gives integers, by the model's own first and last rounding")
+    return notes
+
+
+def _require_integers(made: Made) -> None:
+    specs = (*made.signature.inputs, *made.signature.outputs)
+    left = ", ".join(str(spec) for spec in specs if spec.dtype.startswith("float"))
+    if left:
+        why = f"nothing with integer arithmetic takes or gives {left}"
+        raise ConversionError(f"--integer-io for {made.scheme}", why, "leave --integer-io off")
 
 
 def _calibration(
@@ -228,7 +275,14 @@ def _calibration(
 
     arithmetic = of_device(devices.get(request.device)) if request.device else of_this_machine()
     return Calibration(
-        prepared.calibration, taken, variant.ranges, arithmetic, variant.only, variant.skip, variant.seen
+        prepared.calibration,
+        taken,
+        variant.ranges,
+        arithmetic,
+        variant.only,
+        variant.skip,
+        request.integer_io,
+        variant.seen,
     )
 
 
@@ -248,6 +302,7 @@ def _made(
     if prepared.contract is not None:
         metadata.embed(route.target, path, prepared.contract)
     native = metadata.read_signature(route.target, path)
+    scales = metadata.read_scales(route.target, path)
     tolerance = route.tolerance.looser(SCHEMES[scheme].tolerance).replaced(request.tolerance)
     return Made(
         scheme,
@@ -255,10 +310,13 @@ def _made(
         seconds,
         native,
         tuple(
-            _bind(spec, options.inputs, native.inputs, prepared.source, options.channels_last)
+            _bind(spec, options.inputs, native.inputs, prepared.source, options.channels_last, scales[0])
             for spec in prepared.signature.inputs
         ),
-        tuple(_bind(spec, options.outputs, native.outputs, prepared.source) for spec in prepared.signature.outputs),
+        tuple(
+            _bind(spec, options.outputs, native.outputs, prepared.source, scales=scales[1])
+            for spec in prepared.signature.outputs
+        ),
         tolerance,
         route.installed_versions(),
         metadata.oldest_runtime(route.target, path),
@@ -267,7 +325,12 @@ def _made(
 
 
 def _bind(
-    spec: TensorSpec, names: Mapping[str, str], native: Sequence[TensorSpec], source: Source, turned: Sequence[str] = ()
+    spec: TensorSpec,
+    names: Mapping[str, str],
+    native: Sequence[TensorSpec],
+    source: Source,
+    turned: Sequence[str] = (),
+    scales: Mapping[str, Quantization] = MappingProxyType({}),
 ) -> Binding:
     specs = {one.name: one for one in native}
     found = specs.get(names[spec.name])
@@ -281,4 +344,6 @@ def _bind(
         why = f"the model file holds numbers ({found.dtype}), and nothing says which texts they stand for"
         raise ConversionError(f"{spec.name!r}", why, "")
     transpose = (0, 2, 3, 1) if spec.name in turned else None
-    return Binding(spec.name, found.name, transpose, found.dtype, codes, vectorizers)
+    # A source of integers means them as they are.
+    quantization = scales.get(found.name) if spec.dtype.startswith("float") else None
+    return Binding(spec.name, found.name, transpose, found.dtype, codes, vectorizers, quantization)

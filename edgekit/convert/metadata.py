@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgekit.bundle import Quantization
 from edgekit.convert import coreml_file, onnx_file, tflite_file
 from edgekit.signature import Signature
 
@@ -38,6 +39,20 @@ def read_signature(target: str, path: Path) -> Signature:
 
         return TfliteEngine(path).signature
     return coreml_file.read_signature(path)
+
+
+def read_scales(target: str, path: Path) -> tuple[dict[str, Quantization], dict[str, Quantization]]:
+    """How the integers of the file's own inputs and outputs stand for reals, where they do, by name."""
+    if target != "tflite":
+        return {}, {}
+    from edgekit.runtime.tflite import TfliteEngine
+
+    engine = TfliteEngine(path)
+    inputs, outputs = (
+        {name: Quantization(*scale) for name, scale in side.items()}
+        for side in (engine.input_scales, engine.output_scales)
+    )
+    return inputs, outputs
 
 
 def oldest_runtime(target: str, path: Path) -> dict[str, str]:

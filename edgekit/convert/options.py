@@ -21,7 +21,9 @@ class ConvertOptions:
         example: one run's inputs by the source's names, exactly as ``source.predict`` takes them.
         samples: the first of the samples by the source's names, up to 256 rows; empty where a sample is no row.
         probes: rows at the splits of trees, likewise; empty where there are none.
-        scheme: ``float32``, or another scheme that the route declares (Core ML's ``float16``).
+        scheme: ``float32``, or another scheme that the route declares (Core ML's ``float16``); ``int8`` of a source
+            that was quantized in training.
+        integer_io: whether a file of integer activations takes and gives integers itself.
         channels_last: the inputs, by the source's names, that the model file is to take as NHWC instead of NCHW.
         dynamic_batch: keep the leading dimension of every input and output dynamic.
         notes: what a reader of the verdict should know of how the file was made; the converter appends to it.
@@ -35,6 +37,7 @@ class ConvertOptions:
     samples: Mapping[str, Array] = field(default_factory=dict)
     probes: Mapping[str, Array] = field(default_factory=dict)
     scheme: str = "float32"
+    integer_io: bool = False
     channels_last: tuple[str, ...] = field(default=())
     dynamic_batch: bool = False
     notes: list[str] = field(default_factory=list)

@@ -63,6 +63,7 @@ def convert(
     labels: str | Path | Array | None = None,
     max_drop: float | str | None = None,
     allow_slower: bool = False,
+    integer_io: bool = False,
     seed: int = 0,
     threads: int | None = None,
     timeout: float = 1800.0,
@@ -107,6 +108,7 @@ def convert(
         labels: what is right of each sample, in their order: an array, or a path (.npy, .npz, .csv, .txt).
         max_drop: of ``quantize="auto"``: what may be lost of the metric, ``0.005`` or ``"0.5%"``.
         allow_slower: keep quantized files that are slower than float32 here.
+        integer_io: TFLite files of ``int8`` and ``int16x8`` take and give integers themselves; sessions quantize.
         seed: for random samples.
         threads: threads of the runtimes that verify.
         timeout: seconds after which a target's worker is ended.
@@ -127,7 +129,7 @@ def convert(
     """
     output = Path(output)
     live = not isinstance(model, str | Path)
-    automatic = _automatic(_listed(quantize), max_drop)
+    automatic = _automatic(_listed(quantize), max_drop, integer_io=integer_io)
     schemes = (() if only else ("float32",)) + tuple(one for one in _listed(quantize) if one != _AUTOMATIC)
     request = ConvertRequest(
         model=type(model).__name__ if live else str(model),
@@ -150,6 +152,7 @@ def convert(
         metric=metric,
         labels=None if labels is None else str(labels) if isinstance(labels, str | Path) else "labels",
         allow_slower=allow_slower,
+        integer_io=integer_io,
         samples=str(samples) if isinstance(samples, str | Path) else None,
         seed=seed,
         threads=threads,
@@ -186,7 +189,7 @@ def convert(
     return result
 
 
-def _automatic(schemes: Sequence[str], max_drop: float | str | None) -> float | None:
+def _automatic(schemes: Sequence[str], max_drop: float | str | None, *, integer_io: bool) -> float | None:
     """The budget of ``auto``; ``None`` where that is not asked for."""
     if _AUTOMATIC not in schemes:
         if max_drop is not None:
@@ -194,6 +197,9 @@ def _automatic(schemes: Sequence[str], max_drop: float | str | None) -> float | 
         return None
     if len(schemes) > 1:
         raise InputError(f"--quantize {','.join(schemes)}", "auto chooses the scheme itself", "give auto alone")
+    if integer_io:
+        why = "auto compares files that take and give alike"
+        raise InputError("--integer-io with --quantize auto", why, "give --quantize int8 for it")
     if max_drop is None:
         raise InputError("--quantize auto", "nothing says what may be lost", "add --max-drop 0.5%")
     from edgekit.tune import parse_drop
@@ -217,6 +223,9 @@ def _run(
         if given.kind == "table":
             path = path.with_suffix(".parquet")
             write_parquet(given.arrays, path)
+        elif given.kind == "nameless":
+            path = path.with_suffix(".npy")
+            np.save(path, next(iter(given.arrays.values())))
         else:
             np.savez(path, **given.arrays)  # type: ignore[arg-type]
         request = replace(request, samples=str(path))

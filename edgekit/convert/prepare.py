@@ -27,6 +27,8 @@ SYNTHETIC_SAMPLES = 8
 OWN_SAMPLES = (
     "the samples were made from the model's own thresholds, ranges, categories and terms; give yours with --samples"
 )
+# What a model is that was quantized in training.
+OWN_SCHEME = "int8"
 _UNPROBED = "its trees were not asked at their splits, because other steps come first: a row close to a split may turn"
 
 
@@ -42,6 +44,7 @@ class Prepared:
         calibration: other samples, for the ranges of calibrated schemes; None where none is asked for.
         seed: of what is drawn.
         metric: what is measured by the samples' labels, by name; None: nothing.
+        schemes: what is to be made: what was asked for, or what the source is already.
     """
 
     source: Source
@@ -51,6 +54,7 @@ class Prepared:
     calibration: Samples | None = None
     seed: int = 0
     metric: str | None = None
+    schemes: tuple[str, ...] = ("float32",)
 
     @property
     def signature(self) -> Signature:
@@ -107,16 +111,38 @@ def prepare(
         samples = fit(raw, source.signature, source.columns, allow_nan=source.accepts_nan)
     if request.labels is not None:
         samples = _labelled(samples, request.labels)
-    if request.calibration is not None:
-        progress("read the samples for ranges")
-        apart = fit(read_samples(Path(request.calibration), contract), source.signature, source.columns)
-        calibration = for_ranges(apart, request.schemes)
-    else:
-        calibration, samples = split(samples, request.schemes, request.seed)
-    prepared = Prepared(source, samples, contract, _notes(request, source), calibration, request.seed, request.metric)
+    schemes = _own_scheme(request) if source.quantized else request.schemes
+    calibration, samples = _for_ranges(request, source, samples, contract, progress)
+    notes = _notes(request, source)
+    prepared = Prepared(source, samples, contract, notes, calibration, request.seed, request.metric, schemes)
     if prepared.probes is None and behind_others(source):
         prepared.notes = (*prepared.notes, _UNPROBED)
     return prepared
+
+
+def _for_ranges(
+    request: ConvertRequest, source: Source, samples: Samples, contract: Contract | None, progress: Progress
+) -> tuple[Samples | None, Samples]:
+    """Samples for the ranges of calibrated schemes, none where no scheme wants any, and those to compare on."""
+    if source.quantized:
+        return None, samples
+    if request.calibration is None:
+        return split(samples, request.schemes, request.seed)
+    progress("read the samples for ranges")
+    apart = fit(read_samples(Path(request.calibration), contract), source.signature, source.columns)
+    return for_ranges(apart, request.schemes), samples
+
+
+def _own_scheme(request: ConvertRequest) -> tuple[str, ...]:
+    """The one scheme of a model that was quantized in training: its own integers, by its own ranges."""
+    why = "the model was quantized in training: its files are int8, with the ranges that it has"
+    others = ", ".join(scheme for scheme in request.schemes if scheme not in {"float32", OWN_SCHEME})
+    if others:
+        raise InputError(f"--quantize {others}", why, "leave it off, or convert the model as it was before")
+    for option, given in (("--calibration", request.calibration), ("--ranges", request.ranges != "minmax")):
+        if given:
+            raise InputError(option, why, "leave it off")
+    return (OWN_SCHEME,)
 
 
 def _labelled(samples: Samples, path: str) -> Samples:

@@ -49,6 +49,7 @@ class Route:
         known_gaps: what is known not to work, one phrase each.
         platforms: where the vendor has packages (``sys.platform`` values); empty for everywhere.
         via: the route that this one goes through, as ``"source → target"``, or empty.
+        keeps_ranges: whether the converter makes ``int8`` itself of a model that was quantized in training.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Route:
     known_gaps: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     via: str = ""
+    keeps_ranges: bool = False
 
     def unavailable_because(self) -> str:
         """Why the route cannot be used here; empty where it can."""
@@ -99,6 +101,7 @@ def converter(
     known_gaps: tuple[str, ...] = (),
     platforms: tuple[str, ...] = (),
     via: str = "",
+    keeps_ranges: bool = False,
 ) -> Callable[[Converter], Converter]:
     """Register a function as the converter of a pair; see :class:`Route` for the arguments.
 
@@ -114,7 +117,7 @@ def converter(
         _REGISTERED.append(
             Route(
                 source, target, function, extra, dict(requires), dict(tested), tolerance, schemes, dynamic_batch,
-                known_gaps, platforms, via,
+                known_gaps, platforms, via, keeps_ranges,
             )
         )  # fmt: skip
         return function

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit import devices
 from edgekit.convert.registry import TARGETS
+from edgekit.devices import DeviceProfile
 from edgekit.errors import InputError
 from edgekit.metrics.metric import NAMES, metric_named
 from edgekit.quantize import SCHEMES
@@ -47,6 +48,7 @@ class ConvertRequest:
         metric: what to measure by the labels, by name, or ``None``.
         labels: a path of what is right of each of the samples, or ``None``.
         allow_slower: whether quantized files may be slower than float32.
+        integer_io: whether files of integer activations take and give integers themselves.
         seed: for random samples.
         threads: threads of the runtimes that verify.
     """
@@ -72,6 +74,7 @@ class ConvertRequest:
     metric: str | None = None
     labels: str | None = None
     allow_slower: bool = False
+    integer_io: bool = False
     seed: int = 0
     threads: int | None = None
 
@@ -86,7 +89,7 @@ class ConvertRequest:
             _known("dynamic dimension", self.dynamic, ("batch",), "dimensions that can be dynamic")
         _known("--ranges", (self.ranges,), METHODS, "ways to find ranges")
         if self.device is not None:
-            devices.get(self.device)
+            self._check_device(devices.get(self.device))
         self._check_metric()
         if self.layout is not None:
             _known("layout", (self.layout,), LAYOUTS, "layouts")
@@ -102,6 +105,15 @@ class ConvertRequest:
         Tolerance().replaced(self.tolerance)
         if self.threads is not None and self.threads < 1:
             raise InputError(f"--threads {self.threads}", "at least one thread is needed", "give a positive number")
+
+    def _check_device(self, device: DeviceProfile) -> None:
+        """A file that nothing on the device runs is of no use there."""
+        runtimes = {runtime.format: runtime.name for runtime in device.runtimes}
+        for target in self.targets:
+            if target not in runtimes:
+                has = ", ".join(f"{known} ({name})" for known, name in runtimes.items())
+                why = f"nothing on a {device.name} runs it"
+                raise InputError(f"--to {target} --device {device.id}", why, f"its formats: {has}")
 
     def _check_metric(self) -> None:
         if self.metric is not None:

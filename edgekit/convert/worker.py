@@ -7,6 +7,7 @@ of its standard input, which closes however the parent dies, on every system.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
@@ -75,6 +76,7 @@ def _convert(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
     try:
         prepared = prepare(request, progress)
+        request = dataclasses.replace(request, schemes=prepared.schemes)
         planned = check_targets(prepared, request)
         if job["reference"]:
             progress("run the original")

@@ -30,6 +30,7 @@ class Calibration:
         arithmetic: of the processor that the file is for.
         only: the layers to quantize, by the file's own names; ``None``: all.
         skip: the layers to leave in float.
+        integer_io: whether inputs and outputs become integers too.
         seen: what quantizers keep of the values for another try with the same samples.
     """
 
@@ -39,6 +40,7 @@ class Calibration:
     arithmetic: Arithmetic = field(default_factory=of_this_machine)
     only: frozenset[str] | None = None
     skip: frozenset[str] = frozenset()
+    integer_io: bool = False
     seen: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -54,7 +54,7 @@ def _by_recipe(scheme: str) -> Quantizer:
     recipe, type_name = _RECIPES[scheme]
 
     def quantize(model: Path, output: Path, calibration: Calibration | None) -> int:
-        """Quantize by the scheme's recipe; inputs and outputs stay in float32.
+        """Quantize by the scheme's recipe; inputs and outputs stay in float32 unless integers are asked for.
 
         Returns the number of tensors now of the scheme's type.
         """
@@ -66,7 +66,8 @@ def _by_recipe(scheme: str) -> Quantizer:
             # It keeps every tensor of a call in memory, to read the ranges.
             warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors", category=UserWarning)
             if calibration is not None:
-                _keep_interface(made)
+                if not calibration.integer_io:
+                    _keep_interface(made)
                 if scheme not in calibration.seen:
                     calibration.seen[scheme] = _ranges(model, made.get_quantization_recipe(), calibration)
                 ranges = calibration.seen[scheme]

@@ -42,6 +42,8 @@ class Source(ABC):
         columns: for tables, the columns that each input takes, in order, where the model knows their names.
         notes: what a reader of the results should know, one sentence each.
         accepts_nan: whether NaN among its inputs means a missing value.
+        quantized: whether it rounds its activations to 8 bits by ranges of its own, as quantization-aware training
+            leaves them: files keep those.
         codes: of inputs and outputs of text, the texts that integers stand for in formats that hold no text, in order.
     """
 
@@ -49,6 +51,7 @@ class Source(ABC):
     columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     notes: tuple[str, ...] = ()
     accepts_nan: bool = False
+    quantized: bool = False
     codes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     native: Any

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgekit.errors import InputError
 from edgekit.signature import Array, Signature, TensorSpec
+from edgekit.sources import tensorflow_ranges
 from edgekit.sources.base import LoadRequest, Provenance, Source
 from edgekit.sources.inputs import renamed, resolve_inputs
 from edgekit.sources.keras_files import load_weights as _load_weights
@@ -140,6 +141,15 @@ class TensorFlowSource(Source):
 
             self._functions[key] = tf.function(function, autograph=False).get_concrete_function(*specs)
         return self._functions[key]
+
+    @property
+    def quantized(self) -> bool:  # type: ignore[override] # elsewhere it is known when the model is loaded
+        """Whether the model has FakeQuant operators, which quantization-aware training leaves."""
+        return tensorflow_ranges.rounds(self._nodes())
+
+    def trained_scales(self) -> set[float]:
+        """The scales that the model rounds by, where it was quantized in training, as float32 holds them."""
+        return tensorflow_ranges.scales(self._any_function())
 
     @property
     def is_keras3(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekit.errors import ExecutionError, InputError
 from edgekit.signature import Array, Signature, TensorSpec
+from edgekit.sources import torch_ranges
 from edgekit.sources.base import LoadRequest, Provenance, Source
 from edgekit.sources.inputs import renamed, resolve_inputs
 from edgekit.sources.provenance import file_provenance
@@ -46,6 +47,8 @@ class TorchSource(Source):
         self.module = module
         self.provenance = provenance
         self._positional, self._keyword = arguments
+        self.quantized = torch_ranges.rounds(module)
+        self._held = torch_ranges.hold(module)
         self._trained = [part for part in module.modules() if part.training] if _has_modes(module) else []
         for part in self._trained:
             part.training = False
@@ -110,6 +113,10 @@ class TorchSource(Source):
         """The size of parameters and buffers."""
         return sum(t.numel() * t.element_size() for t in (*self.module.parameters(), *self.module.buffers()))
 
+    def trained_scales(self) -> set[float]:
+        """The scales that the model rounds by, where it was quantized in training, as float32 holds them."""
+        return torch_ranges.scales(self.module)
+
     def layers_of(self, operator: str) -> list[str]:
         """The modules whose exported graph uses an operator, by their paths in the model (``encoder.norm``)."""
         import torch
@@ -129,9 +136,11 @@ class TorchSource(Source):
             return []
 
     def close(self) -> None:
-        """Put the modules that were in training mode back into it: a live model is the user's."""
+        """Put the modules that were in training mode, or counting ranges, back into it: a live model is the user's."""
         for part in self._trained:
             part.training = True
+        for switch, was in self._held:
+            switch.copy_(was)
 
     def _call(self, module: Any, tensors: Sequence[Any]) -> Any:
         count = len(self._positional)
@@ -142,7 +151,7 @@ class TorchSource(Source):
         import torch
 
         if not isinstance(self.module, torch.jit.ScriptModule):
-            return self.module, self._call
+            return torch_ranges.paired(self.module), self._call
         from torch._export.converter import TS2EPConverter
 
         with warnings.catch_warnings():

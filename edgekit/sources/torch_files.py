@@ -64,6 +64,7 @@ def _differs(own: Mapping[str, Any], state: Mapping[str, Any], key: str) -> bool
 
 def _read_program(path: Path, asked: str) -> Any:
     import torch
+    import torch.ao.quantization.fx._decomposed  # registers the operators that a quantized program calls
 
     try:
         return torch.export.load(path)

@@ -146,6 +146,7 @@ def test_refusals(network: Any, tmp_path: Path) -> None:
     for changed, why in [
         ({"ranges": "mse"}, "ways to find ranges: minmax, entropy, percentile"),
         ({"device": "raspberry"}, "raspberry-pi-5"),
+        ({"device": "raspberry-pi-5", "to": "coreml"}, "nothing on a Raspberry Pi 5 runs it; its formats: tflite"),
         ({"ranges": "entropy", "to": "tflite"}, "its ranges are the least and the largest value seen"),
     ]:
         asked = {"to": "onnx", "samples": x, "quantize": "int8", "output": tmp_path / "m.edge"} | changed

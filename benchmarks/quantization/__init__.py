@@ -1,0 +1,1 @@
+"""What a budget of accuracy buys: edgekit's choice beside plain float32 and the quantizers of others."""
