@@ -97,25 +97,28 @@ class TfliteEngine(Engine):
         inner = getattr(interpreter, "_interpreter", None)
         if inner is None or not all(hasattr(inner, name) for name in ("SetTensor", "Invoke", "GetTensor")):
             return None
-        put, invoke, get = inner.SetTensor, inner.Invoke, inner.GetTensor
+        # Kept from one call to the next it would look like somebody who watches the memory: nothing could be resized.
+        del inner
         inputs, outputs = tuple(self._inputs.values()), tuple(self._outputs.values())
 
         def single(array: Array) -> Sequence[Array] | None:
             with lock:
                 if self._interpreter is not interpreter or self._shapes is not shapes:
                     return None
-                put(first, array)
-                invoke()
-                return (get(last, 0),)
+                inner = interpreter._interpreter
+                inner.SetTensor(first, array)
+                inner.Invoke()
+                return (inner.GetTensor(last, 0),)
 
         def several(*arrays: Array) -> Sequence[Array] | None:
             with lock:
                 if self._interpreter is not interpreter or self._shapes is not shapes:
                     return None
+                inner = interpreter._interpreter
                 for index, array in zip(inputs, arrays, strict=True):
-                    put(index, array)
-                invoke()
-                return [get(index, 0) for index in outputs]
+                    inner.SetTensor(index, array)
+                inner.Invoke()
+                return [inner.GetTensor(index, 0) for index in outputs]
 
         if len(inputs) == len(outputs) == 1:
             (first,), (last,) = inputs, outputs

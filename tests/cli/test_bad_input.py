@@ -184,7 +184,7 @@ CASES = {
     "verify a model file alone": Case("verify {m}/net.onnx", 2, ("no recorded outputs", "--against")),
     "verify a missing model file": Case("verify no.onnx --against {m}/net.pt2", 2, ("no.onnx", "no such model file")),
     "verify with useless samples": Case("verify {m}/net.onnx --samples {m}/good.npz", 2, ("--samples", "--against")),
-    "device unknown": Case("devices show no-such-device", 2, ("no-such-device", "raspberry-pi-5")),
+    "device unknown": Case("devices show raspberry-5", 2, ("raspberry-5", "raspberry-pi-5", "edgekit devices list")),
     # Names that could be mistaken for markup, or for orders to the terminal
     "markup in a path": Case("convert [red]a[/].onnx", 2, ("load [red]a[/].onnx:",)),
     "emoji in a path": Case("convert :warning:.onnx", 2, ("load :warning:.onnx:",)),

@@ -99,6 +99,20 @@ def test_the_shortest_way_is_taken_and_refuses_what_the_first_call_refuses(
 
 
 @pytest.mark.parametrize("target", ["onnx", "tflite"])
+def test_rows_may_become_more_and_fewer(target: str, tmp_path: Path) -> None:
+    """The TFLite file takes one row a call: several are several calls, by the long way."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    x = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
+    model = linear_model.LinearRegression().fit(x, x @ np.arange(15).reshape(5, 3))
+    edgekit.convert(model, to=target, samples=x, output=tmp_path / "m.edge")
+    session = edgekit.load(tmp_path / "m.edge")
+    (name,) = session.signature.input_names
+    for rows in (1, 1, 4, 4, 4, 1, 12, 12):
+        (found,) = session.run({name: x[:rows]}).values()
+        np.testing.assert_allclose(found, model.predict(x[:rows]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
 def test_calls_from_several_threads_do_not_mix(bundles: Path, target: str) -> None:
     session = edgekit.load(bundles / "two.edge", target=target, threads=1)
     inputs = [given_to(session, seed) for seed in range(4)]

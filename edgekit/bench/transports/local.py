@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -49,7 +50,9 @@ class LocalTransport:
                 worker.kill()
                 worker.wait()
                 if worker.stdin:
-                    worker.stdin.close()
+                    # What a worker that died at once never read is still to be written.
+                    with contextlib.suppress(BrokenPipeError):
+                        worker.stdin.close()
             answers.seek(0)
             messages.seek(0)
             return _answer(request, answers.read(), messages.read(), worker.returncode)
