@@ -12,7 +12,7 @@ JOBS ?= 2
 EXAMPLE := examples/01-pytorch-image-classifier
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint types check conformance coverage-classical benchmark-data benchmark-models bench-overhead bench-coreml-reference bench-classical bench-quantization matrix clean
+.PHONY: help demo test lint types check conformance coverage-classical benchmark-data benchmark-models bench-overhead bench-coreml-reference bench-classical bench-quantization bench-runtime matrix clean
 
 help:
 	@echo "make demo            convert EfficientNet-Lite0 to all three formats, verify it on photographs, write demo/report.html"
@@ -26,6 +26,7 @@ help:
 	@echo "make benchmark-models  train the benchmarks' networks on Fashion-MNIST (a quarter of an hour, kept)"
 	@echo "make bench-classical  how fast and large converted classical models are beside others (a quarter of an hour)"
 	@echo "make bench-quantization  what half a point of accuracy buys, beside other quantizers (an hour and a half)"
+	@echo "make bench-runtime   what a session costs beside the runtimes' own calls, for a small network"
 	@echo "make matrix          print the README's table of routes"
 	@echo "make clean           remove what these commands made, the environment too"
 
@@ -89,6 +90,9 @@ benchmark-models: benchmark-data
 bench-classical: build/peers/installed benchmark-data
 	$(call say,Measuring: an interrupted run goes on where it stopped)
 	PYTHONPATH=benchmarks $(BIN)/python -m classical_speed
+
+bench-runtime: $(VENV)/installed
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/runtime_speed.py
 
 QUANTIZERS := build/quantization-peers
 $(QUANTIZERS)/installed: $(VENV)/installed

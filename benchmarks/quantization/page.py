@@ -23,6 +23,10 @@ sides take turns in one run; a speed-up is plain float32's median over the side'
 others have the same float32 network, the same 256 (small) or 32 (full size) samples for ranges, and their own defaults.
 The SQNR is of the full-size outputs against PyTorch's.
 
+The grid that the search is held against: every scheme; ONNX's int8 with ranges by minmax, entropy and percentile, with
+signed and unsigned activations; and int8 and int16x8 with 0, 1, 2, 4, 8 and 16 layers in float32, those that cost most
+alone first. Its cost is that of all its files.
+
 OpenVINO executes edgekit's ONNX int8 file: an anchor for what this processor could do, no runtime of edgekit's.
 """
 

@@ -82,7 +82,8 @@ def execute(
     # An evaluator's time says nothing of a device.
     if verdict.passed is None or session.emulated:
         return verdict, None
-    return dataclasses.replace(verdict, speed=speed), _call_ms(session, given[0])
+    call_ms = speed.ms if speed is not None else _call_ms(session, given[0])
+    return dataclasses.replace(verdict, speed=speed), call_ms
 
 
 def _speed(

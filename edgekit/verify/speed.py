@@ -11,6 +11,8 @@ from edgekit.bench import compare_callables
 # Slower or faster by less is no difference that anybody would notice.
 _SMALLEST = 0.05
 _SECONDS, _ROUNDS = 3.0, 12
+# A second tells where the difference is plain.
+_GLANCE, _PLAIN = 1.0, 1.25
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,23 @@ class Speed:
 
 
 def beside(float32: Callable[[], object], quantized: Callable[[], object], seed: int = 0) -> Speed:
-    """Time two calls in turn.
+    """Time two calls in turn, for a second where that tells, else for three.
 
     Args:
         float32: one call of the float32 file.
         quantized: one call of the other on the same input.
         seed: of the order of the calls and of the interval.
     """
-    found = compare_callables(
-        {"float32": float32, "quantized": quantized},
-        min_rounds=_ROUNDS,
-        max_seconds=_SECONDS,
-        smallest_difference=_SMALLEST,
-        seed=seed,
-    )
+    for seconds in (_GLANCE, _SECONDS):
+        found = compare_callables(
+            {"float32": float32, "quantized": quantized},
+            min_rounds=_ROUNDS,
+            max_seconds=seconds,
+            smallest_difference=_SMALLEST,
+            seed=seed,
+        )
+        if found.verdict != "tie" and (found.ratio.low > _PLAIN or found.ratio.high < 1 / _PLAIN):
+            break
     ratio, medians = found.ratio, found.medians_ns
     return Speed(
         speedup=1 / ratio.value,
