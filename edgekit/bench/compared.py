@@ -13,7 +13,7 @@ from edgekit.bench.measure import Event, Settings, check_reach, measured_of
 from edgekit.bench.measured import Measured, undisturbed
 from edgekit.bench.result import Result
 from edgekit.bench.stability import Stability, judge_pair
-from edgekit.bench.statistics import Estimate, figure, ratio
+from edgekit.bench.statistics import Estimate, figure, null_band, ratio, word_of
 from edgekit.bench.subject import Subject, resolve
 from edgekit.bench.transports import LocalTransport, Transport
 
@@ -49,14 +49,12 @@ class Compared:
     @property
     def band(self) -> tuple[float, float]:
         """The ratios that mean nothing: the A/A interval, made symmetric, and at least one percent."""
-        widest = 1 + _SMALLEST if self.null is None else max(self.null.high, 1 / self.null.low, 1 + _SMALLEST)
-        return 1 / widest, widest
+        return null_band(self.null, _SMALLEST)
 
     @property
     def verdict(self) -> str:
         """What the second is to the first: ``faster``, ``slower`` or ``tie``."""
-        low, high = self.band
-        return "faster" if self.ratio.high < low else "slower" if self.ratio.low > high else "tie"
+        return word_of(self.ratio, self.band)
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``docs/schemas/compare.schema.json``."""

@@ -27,6 +27,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.bench.statistics import null_band, word_of
 from edgekit.errors import InputError
 
 SCHEMA = 1  # 1: the first
@@ -106,8 +107,7 @@ class Comparison:
     @property
     def null_band(self) -> tuple[float, float]:
         """The ratios that mean nothing: the A/A interval, made symmetric, and at least the smallest difference."""
-        widest = max(self.null.high, 1 / self.null.low, 1 + self.smallest_difference)
-        return 1 / widest, widest
+        return null_band(self.null, self.smallest_difference)
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -150,8 +150,7 @@ class Comparison:
         return "\n".join([*lines, f"no difference here is {low:.3f} to {high:.3f}, over {self.rounds} rounds"])
 
     def _verdict(self, ratio: Ratio) -> str:
-        low, high = self.null_band
-        return "faster" if ratio.high < low else "slower" if ratio.low > high else "tie"
+        return word_of(ratio, self.null_band)
 
     def _second(self) -> str:
         if len(self.ratios) != 1:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +118,35 @@ def ratio(ours: Processes, theirs: Processes, *, paired: bool, seed: int = 0) ->
 def null(processes: Processes, *, seed: int = 0) -> Estimate:
     """The A/A test: the even processes' figure over the odd ones', which differ in nothing."""
     return ratio(processes[::2], processes[1::2], paired=False, seed=seed)
+
+
+class Interval(Protocol):
+    """What has two ends."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+
+
+def null_band(null: Interval | None, smallest: float) -> tuple[float, float]:
+    """The ratios that mean nothing: the A/A interval, made symmetric, and at least the smallest difference.
+
+    Args:
+        null: the A/A test's interval, where there was one.
+        smallest: relative differences below it are ties, however sure they are.
+    """
+    widest = 1 + smallest if null is None else max(null.high, 1 / null.low, 1 + smallest)
+    return 1 / widest, widest
+
+
+def word_of(ratio: Interval, band: tuple[float, float]) -> str:
+    """``faster``, ``slower`` or ``tie``: a ratio's interval has to lie outside of what means nothing."""
+    low, high = band
+    return "faster" if ratio.high < low else "slower" if ratio.low > high else "tie"
 
 
 def percentiles(durations: Sequence[float] | Values, wanted: Sequence[float] = PERCENTILES) -> tuple[Percentile, ...]:

@@ -11,12 +11,25 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Reporter:
-    """Receives (task, step, seconds) and shows it on stderr; a context manager."""
+class _Live:
+    """Live lines on a terminal, where nobody asked for quiet; they end with the context."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._live: Progress | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+class Reporter(_Live):
+    """Receives (task, step, seconds) and shows it on stderr; a context manager."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(quiet=quiet)
         self._tasks: dict[str, TaskID] = {}
         self._started = time.perf_counter()
 
@@ -37,12 +50,6 @@ class Reporter:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
     def event(self, task: str, step: str, seconds: float) -> None:
         """One step of one task; an empty step is its end."""
         if self._quiet:
@@ -61,12 +68,11 @@ class Reporter:
             self._live.update(identity, description="", completed=1)
 
 
-class Bar:
+class Bar(_Live):
     """One bar for work whose end is known: live on a terminal, one line a step elsewhere, nothing when quiet."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._live: Progress | None = None
+        super().__init__(quiet=quiet)
         self._said = ""
 
     def __enter__(self) -> Bar:
@@ -87,12 +93,6 @@ class Bar:
             self._live.start()
             self._task = self._live.add_task("", total=1.0)
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def event(self, step: str, done: float) -> None:
         """What is being done now, and the share of the whole that is done."""

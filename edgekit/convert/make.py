@@ -301,8 +301,7 @@ def _made(
         )
     if prepared.contract is not None:
         metadata.embed(route.target, path, prepared.contract)
-    native = metadata.read_signature(route.target, path)
-    scales = metadata.read_scales(route.target, path)
+    native, *scales = metadata.read_interface(route.target, path)
     tolerance = route.tolerance.looser(SCHEMES[scheme].tolerance).replaced(request.tolerance)
     return Made(
         scheme,

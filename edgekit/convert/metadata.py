@@ -30,29 +30,25 @@ def embed(target: str, path: Path, contract: Contract) -> None:
 
 def read_signature(target: str, path: Path) -> Signature:
     """The file's own inputs and outputs."""
+    return read_interface(target, path)[0]
+
+
+def read_interface(target: str, path: Path) -> tuple[Signature, dict[str, Quantization], dict[str, Quantization]]:
+    """The file's own inputs and outputs, and how the integers of either stand for reals, where they do, by name."""
     if target == "onnx":
         from edgekit.runtime.onnx import OnnxEngine
 
-        return OnnxEngine(path, optimize=False, threads=1).signature
+        return OnnxEngine(path, optimize=False, threads=1).signature, {}, {}
     if target == "tflite":
         from edgekit.runtime.tflite import TfliteEngine
 
-        return TfliteEngine(path).signature
-    return coreml_file.read_signature(path)
-
-
-def read_scales(target: str, path: Path) -> tuple[dict[str, Quantization], dict[str, Quantization]]:
-    """How the integers of the file's own inputs and outputs stand for reals, where they do, by name."""
-    if target != "tflite":
-        return {}, {}
-    from edgekit.runtime.tflite import TfliteEngine
-
-    engine = TfliteEngine(path)
-    inputs, outputs = (
-        {name: Quantization(*scale) for name, scale in side.items()}
-        for side in (engine.input_scales, engine.output_scales)
-    )
-    return inputs, outputs
+        engine = TfliteEngine(path)
+        inputs, outputs = (
+            {name: Quantization(*scale) for name, scale in side.items()}
+            for side in (engine.input_scales, engine.output_scales)
+        )
+        return engine.signature, inputs, outputs
+    return coreml_file.read_signature(path), {}, {}
 
 
 def oldest_runtime(target: str, path: Path) -> dict[str, str]:

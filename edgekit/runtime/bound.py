@@ -29,20 +29,11 @@ class BoundSession:
         outputs: arrays to read from after each call, by name; the next call overwrites them.
     """
 
-    def __init__(
-        self,
-        buffers: Buffers,
-        inputs: Mapping[str, Array],
-        outputs: Mapping[str, Array],
-        before: Iterable[_Step] = (),
-        after: Iterable[_Step] = (),
-    ) -> None:
+    def __init__(self, buffers: Buffers, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
         self.inputs = dict(inputs)
         self.outputs = dict(outputs)
         self._buffers = buffers
         self._invoke = buffers.invoke
-        self._before = tuple(before)
-        self._after = tuple(after)
 
     def __call__(self) -> None:
         """Run the model on what ``inputs`` holds.
@@ -51,37 +42,36 @@ class BoundSession:
             ExecutionError: the runtime failed.
             InputError: a value that the file's dtype cannot hold.
         """
-        for step in self._before:
-            step()
         try:
             self._invoke()
         except EdgekitError:
             raise
         except Exception as error:
-            raise _failed(error) from error
-        for step in self._after:
-            step()
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ExecutionError("run a bound model", said) from error
 
 
-class _AsItIs(BoundSession):
-    """Nothing to turn before or after: of a small model's call every instruction counts."""
+class _Turned(BoundSession):
+    """With what is to be turned before and after: of a small model's call every instruction counts where nothing is."""
+
+    def __init__(
+        self,
+        buffers: Buffers,
+        inputs: Mapping[str, Array],
+        outputs: Mapping[str, Array],
+        before: Iterable[_Step],
+        after: Iterable[_Step],
+    ) -> None:
+        super().__init__(buffers, inputs, outputs)
+        self._before = tuple(before)
+        self._after = tuple(after)
 
     def __call__(self) -> None:
-        try:
-            self._invoke()
-        except EdgekitError:
-            raise
-        except Exception as error:
-            raise _failed(error) from error
-
-
-def _failed(error: Exception) -> ExecutionError:
-    return ExecutionError("run a bound model", str(error).splitlines()[0] if str(error) else type(error).__name__)
-
-
-def as_it_is(buffers: Buffers) -> BoundSession:
-    """Buffers in the file's own names and layout."""
-    return _AsItIs(buffers, buffers.inputs, buffers.outputs)
+        for step in self._before:
+            step()
+        super().__call__()
+        for step in self._after:
+            step()
 
 
 def bound(
@@ -117,8 +107,9 @@ def bound(
             after.append(partial(_dequantize, array, view, binding.quantization))
         elif array is not native:
             after.append(partial(np.copyto, array, view, casting="unsafe"))
-    kind = BoundSession if before or after else _AsItIs
-    return kind(buffers, mine, theirs, before, after)
+    if before or after:
+        return _Turned(buffers, mine, theirs, before, after)
+    return BoundSession(buffers, mine, theirs)
 
 
 def _beside(native: Array, view: Array, binding: Binding, spec: TensorSpec) -> Array:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.bundle import Binding, Quantization
-from edgekit.convert.metadata import read_scales
+from edgekit.convert.metadata import read_interface
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.runtime.session import to_native
 from edgekit.signature import Array, Signature, TensorSpec
@@ -78,12 +78,11 @@ def accepting(kind: str, path: Path, wanted: Signature) -> Given:
     Raises:
         InputError: other names or shapes.
     """
-    own = _signature(kind, path)
+    own, scales, _ = read_interface(kind, path)
     if set(own.input_names) != set(wanted.input_names):
         mine, theirs = ", ".join(own.input_names), ", ".join(wanted.input_names)
         why = f"it takes {mine}, the original {theirs}"
         raise InputError(f"verify {path}", why, "name the original's inputs alike: --input-name")
-    scales, _ = read_scales(kind, path)
     bindings = [_binding(path, spec, wanted.input(spec.name), scales.get(spec.name)) for spec in own.inputs]
 
     def given(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -102,13 +101,3 @@ def _binding(path: Path, mine: TensorSpec, theirs: TensorSpec, scale: Quantizati
     if not turned:
         raise InputError(f"verify {path}", f"it takes {mine}, the original {theirs}", "give the original it is made of")
     return Binding(mine.name, mine.name, turned[0], mine.dtype, quantization=quantization)
-
-
-def _signature(kind: str, path: Path) -> Signature:
-    if kind == "coreml":
-        from edgekit.convert.coreml_file import read_signature
-
-        return read_signature(path)
-    from edgekit.runtime.loading import open_engine
-
-    return open_engine(kind, path).signature
