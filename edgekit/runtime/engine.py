@@ -62,11 +62,12 @@ class Engine(ABC):
             ExecutionError: the runtime failed.
         """
 
-    def repeated(self) -> Callable[..., Sequence[Array] | None] | None:
-        """A call like the one before, without its checks: inputs to outputs, both in the file's order.
+    def repeated(self, shapes: Mapping[str, tuple[int, ...]]) -> Callable[..., Sequence[Array] | None] | None:
+        """A call like one of these input shapes before, without its checks: inputs to outputs, in the file's order.
 
         It answers ``None`` once something else has used the model; ``None`` itself where the runtime has no such way.
         """
+        del shapes
         return None
 
     @abstractmethod

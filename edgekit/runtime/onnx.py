@@ -89,8 +89,9 @@ class OnnxEngine(Engine):
             raise ExecutionError("run an ONNX model", _line(error)) from error
         return dict(zip(self._outputs, values, strict=True))
 
-    def repeated(self) -> Callable[..., Sequence[Array] | None] | None:
+    def repeated(self, shapes: Mapping[str, tuple[int, ...]]) -> Callable[..., Sequence[Array] | None] | None:
         """ONNX Runtime's own run, without its Python wrapper."""
+        del shapes
         inner = getattr(self._session, "_sess", None)
         if inner is None:
             return None

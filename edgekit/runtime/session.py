@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy as np
 from edgekit.errors import InputError
 from edgekit.preprocessing.terms import counts
 from edgekit.runtime.affine import dequantize, quantize
-from edgekit.runtime.bound import BoundSession, as_it_is, bound
+from edgekit.runtime.bound import BoundSession, bound
 from edgekit.runtime.codes import decode, encode
 from edgekit.runtime.direct import Direct, as_they_are, direct_call
 from edgekit.runtime.engine import Engine
+from edgekit.runtime.operators import Operator
 from edgekit.signature import Array, Signature, TensorSpec
 from edgekit.verify.compare import compare
 from edgekit.verify.tolerance import Tolerance
@@ -109,7 +110,8 @@ class Session:
     ) -> Direct | None:
         """The shortest way for the next call, where the file took and gave this one's arrays as they were."""
         takes, gives = as_they_are(self._inputs, inputs, given), as_they_are(self._outputs, answers, outputs)
-        repeated = self._engine.repeated() if takes and gives else None
+        shapes = {name: array.shape for name, array in given.items()}
+        repeated = self._engine.repeated(shapes) if takes and gives else None
         if repeated is None or takes is None or gives is None:
             return None
         native = self._engine.signature
@@ -123,7 +125,7 @@ class Session:
             raise InputError("run a batch", f"it has no rows, and the model file takes {size} a call", "give a row")
         short = -count % size if self._rows else 0
         whole = {name: np.concatenate([a, a[-1:].repeat(short, axis=0)]) if short else a for name, a in inputs.items()}
-        answers = [self._call({name: a[at : at + size] for name, a in whole.items()}) for at in range(0, count, size)]
+        answers = [self.run({name: a[at : at + size] for name, a in whole.items()}) for at in range(0, count, size)]
         return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in answers[0]}
 
     def notes(self) -> tuple[str, ...]:
@@ -136,6 +138,29 @@ class Session:
         ONNX Runtime tells where the session was loaded with a ``profile``, and once.
         """
         return self._engine.placement()
+
+    def operators(
+        self, inputs: Mapping[str, Array], *, warmups: int, calls: int
+    ) -> tuple[list[Operator], Sequence[int]]:
+        """What each operator takes in several calls, in nanoseconds, and what each call takes with the profiler on.
+
+        ONNX Runtime tells where the session was loaded with a ``profile``, and once.
+
+        Args:
+            inputs: of every call; of a file that takes a fixed number of rows, as many of them.
+            warmups: calls before those that count.
+            calls: calls that count.
+
+        Raises:
+            InputError: names, dtypes or shapes that are not the signature's.
+            ExecutionError: the runtime has no profiler, or it failed.
+        """
+        self.signature.check(inputs)
+        rows = self._rows
+        if rows is not None:
+            inputs = {name: np.resize(array, (rows, *array.shape[1:])) for name, array in inputs.items()}
+        given = inputs if self._native else {one.native: to_native(inputs[one.name], one) for one in self._inputs}
+        return self._engine.operators(given, warmups=warmups, calls=calls)
 
     def __repr__(self) -> str:
         """What it takes and gives, and on what it runs."""
@@ -166,7 +191,7 @@ class Session:
             if array.dtype.kind != "O":
                 array.fill(0)
         if native or self._native:
-            return as_it_is(buffers)
+            return BoundSession(buffers, buffers.inputs, buffers.outputs)
         return bound(buffers, self._inputs, self._outputs, self.signature)
 
     def self_test(self) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import edgekit
 from edgekit.errors import InputError
 from edgekit.runtime import Session
+from edgekit.runtime.tflite import TfliteEngine
 from edgekit.signature import Array
 
 torch = pytest.importorskip("torch")
@@ -131,3 +133,45 @@ def test_calls_from_several_threads_do_not_mix(bundles: Path, target: str) -> No
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_an_output_whose_size_only_the_call_tells_takes_no_shortest_way() -> None:
+    """Its memory is elsewhere after each call."""
+    tf = pytest.importorskip("tensorflow")
+
+    @tf.function(input_signature=[tf.TensorSpec([6], tf.float32)])
+    def positive(x: Any) -> Any:
+        return {"found": tf.gather_nd(x, tf.where(x > 0))}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([positive.get_concrete_function()])
+    engine = TfliteEngine(converter.convert(), threads=1)
+    (name,) = engine.signature.input_names
+    for count in (2, 6, 1, 6):
+        x = np.where(np.arange(6) < count, 1.5, -1).astype(np.float32)
+        (found,) = engine.run({name: x}).values()
+        np.testing.assert_array_equal(found, np.full(count, 1.5, np.float32))
+        assert engine.repeated({name: x.shape}) is None
+
+
+def test_repeated_calls_end_where_another_shape_or_a_bound_call_comes_between(bundles: Path) -> None:
+    bundle = edgekit.Bundle.open(bundles / "one.edge")
+    engine = TfliteEngine(bytes(bundle.model_bytes(bundle.artifact("tflite"))), threads=1)
+    ((name, x),) = ((spec.name, np.ones((1, 5), np.float32)) for spec in engine.signature.inputs)
+    (wanted,) = engine.run({name: x}).values()
+    assert engine.repeated({name: (2, 5)}) is None
+    first = engine.repeated({name: x.shape})
+    assert first is not None
+    np.testing.assert_array_equal(first(x)[0], wanted)
+    second = engine.repeated({name: x.shape})
+    assert second is not None
+    # Two at once would write into one memory.
+    assert first(x) is None
+    engine.run({name: x})
+    assert second(x) is None
+    third = engine.repeated({name: x.shape})
+    assert third is not None
+    with pytest.raises(ValueError, match="broadcast"):
+        third(np.ones((2, 5), np.float32))
+    np.testing.assert_array_equal(third(x)[0], wanted)
+    engine.buffers({name: x.shape})
+    assert third(x) is None
