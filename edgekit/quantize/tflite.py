@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekit.quantize.calibration import Calibration
 from edgekit.quantize.registry import Quantizer, quantizer
+from edgekit.quantize.tflite_ranges import ranges_of
 
 # A recipe of ai-edge-quantizer.
 _Recipe = Callable[[], Any]
@@ -37,6 +38,8 @@ def _named(name: str) -> _Recipe:
     return recipe
 
 
+# What the schemes of a file share: the ranges of all its tensors.
+_SEEN = "tflite ranges"
 _LAYERS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"}
 # Of each scheme: the recipe, and the type whose tensors tell that something was quantized.
 _RECIPES: dict[str, tuple[_Recipe, str]] = {
@@ -63,14 +66,14 @@ def _by_recipe(scheme: str) -> Quantizer:
         made = library.Quantizer(str(model), recipe())
         ranges = None
         with warnings.catch_warnings():
-            # It keeps every tensor of a call in memory, to read the ranges.
+            # It may keep every tensor of a call in memory, to read the ranges.
             warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors", category=UserWarning)
             if calibration is not None:
                 if not calibration.integer_io:
                     _keep_interface(made)
-                if scheme not in calibration.seen:
-                    calibration.seen[scheme] = _ranges(model, made.get_quantization_recipe(), calibration)
-                ranges = calibration.seen[scheme]
+                if _SEEN not in calibration.seen:
+                    calibration.seen[_SEEN] = ranges_of(model, calibration)
+                ranges = calibration.seen[_SEEN]
                 _leave(made, model, calibration)
             made.quantize(ranges).export_model(str(output), overwrite=True)
         return _tensors(output, type_name)
@@ -127,28 +130,6 @@ def _operators(model: Path) -> list[tuple[str, str]]:
         outputs = [graph.Tensors(operator.Outputs(index)).Name().decode() for index in range(operator.OutputsLength())]
         found.append((kind, ";".join(outputs)))
     return found
-
-
-def _ranges(model: Path, recipe: Any, calibration: Calibration) -> Any:
-    """The least and largest value of each tensor over all samples.
-
-    ai-edge-quantizer's own choice is a moving average over the samples, which cuts off the extremes of most of them: a
-    layer of random inputs then keeps 12 dB, whatever the number of bits.
-    """
-    from ai_edge_quantizer import calibrator, recipe_manager
-    from ai_edge_quantizer.utils.qsv_utils import min_max_update
-
-    manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(recipe)
-    found = calibrator.Calibrator(str(model), num_threads=1, qsv_update_func=min_max_update)
-    found.calibrate({_signature_of(model): calibration}, manager)
-    return found.get_model_qsvs()
-
-
-def _signature_of(model: Path) -> str:
-    from ai_edge_litert.interpreter import Interpreter
-
-    return str(next(iter(Interpreter(model_path=str(model)).get_signature_list())))
 
 
 def _tensors(path: Path, type_name: str) -> int:

@@ -32,7 +32,10 @@ def search(shop: Workshop, target: str, budget: Budget, objective: str) -> Tried
         ``None`` where none is.
     """
     shop.tried(Candidate(target, "float32"))
-    plain = [shop.tried(Candidate(target, scheme)) for scheme in shop.schemes(target) if scheme != "float32"]
+    plain: list[Tried] = []
+    for scheme in shop.schemes(target):
+        if scheme != "float32":
+            plain.append(shop.tried(Candidate(target, scheme), _to_beat(chosen(plain, budget, objective))))
     best = chosen(plain, budget, objective)
     broken = [one for one in plain if one.metric and not budget.keeps(one.metric) and may_win(one, objective)]
     for one in sorted(broken, key=lambda tried: _rank(tried, objective)):
@@ -93,6 +96,11 @@ def may_win(one: Tried, objective: str) -> bool:
     """Whether a file may be chosen: for speed none that is slower than float32."""
     speed = one.verdict.speed if one.verdict is not None else None
     return objective == "size" or speed is None or speed.word != "slower"
+
+
+def _to_beat(best: Tried | None) -> float:
+    """The speed-up below which a file loses, however small it is."""
+    return best.speedup * (1 - _ALIKE) if best is not None else 0.0
 
 
 def _rank(tried: Tried, objective: str) -> tuple[float, str]:

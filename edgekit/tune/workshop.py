@@ -24,10 +24,11 @@ from edgekit.signature import Array
 from edgekit.tune.candidate import Candidate, Tried
 from edgekit.tune.journal import Journal
 from edgekit.verify.execute import execute
+from edgekit.verify.speed import Rival
 
 # Samples by which layers are ordered.
 _PROBED = 16
-# What a file slower than float32 is measured on where speed counts: it cannot win, and would take the longest.
+# What a file is measured on that is too slow to win: it would take the longest.
 _IF_SLOWER = 1000
 _LONGEST_NAME = 60
 Step = Callable[[str], None]
@@ -54,7 +55,7 @@ class Workshop:
         *,
         for_speed: bool,
     ) -> None:
-        self._most_if_slower = _IF_SLOWER if for_speed else None
+        self._for_speed = for_speed
         self._prepared, self._request, self._reference = prepared, request, reference
         self._planned = check_targets(prepared, request)
         self._work, self._step = work, step
@@ -69,12 +70,17 @@ class Workshop:
             one for one in dict.fromkeys(every) if not SCHEMES[one].calibrated or self._prepared.calibration is not None
         ]
 
-    def tried(self, candidate: Candidate) -> Tried:
-        """Make a candidate's file and measure it, unless the journal has it."""
+    def tried(self, candidate: Candidate, rival: float = 0.0) -> Tried:
+        """Make a candidate's file and measure it, unless the journal has it.
+
+        Args:
+            candidate: what to try.
+            rival: where speed counts, the speed-up below which it cannot win.
+        """
         found = self.journal.get(candidate)
         if found is None:
             self._step(f"try {candidate.target} {candidate.name}{self._left()}")
-            found = self._try(candidate)
+            found = self._try(candidate, Rival(rival, _IF_SLOWER) if self._for_speed else None)
             self.journal.add(found)
         return found
 
@@ -134,7 +140,7 @@ class Workshop:
         with captured(self._work / "log.txt"):
             return make_scheme(self._prepared, request, planned, scheme, self._work, _quiet, variant)
 
-    def _try(self, candidate: Candidate) -> Tried:
+    def _try(self, candidate: Candidate, rival: Rival | None) -> Tried:
         started = time.perf_counter()
         target, scheme = candidate.target, candidate.scheme
         variant = candidate.variant(self._seen.setdefault(target, {}))
@@ -149,7 +155,7 @@ class Workshop:
                 self._reference,
                 metric=self._request.metric,
                 threads=self._request.threads,
-                most_if_slower=self._most_if_slower,
+                rival=rival,
             )
             base = self.journal.get(Candidate(target, "float32"))
             if verdict.speed is not None and base is not None and base.call_ms is not None:

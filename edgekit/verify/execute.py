@@ -14,7 +14,7 @@ from edgekit.runtime.loading import executable, open_engine
 from edgekit.runtime.session import Session
 from edgekit.signature import Array, Signature
 from edgekit.verify.compare import compare
-from edgekit.verify.speed import Speed, beside
+from edgekit.verify.speed import Rival, Speed, beside
 from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
 
@@ -39,7 +39,7 @@ def execute(
     probes: Probes | None = None,
     metric: str | None = None,
     threads: int | None = None,
-    most_if_slower: int | None = None,
+    rival: Rival | None = None,
 ) -> tuple[Verdict, float | None]:
     """Run a made file on every sample.
 
@@ -52,7 +52,7 @@ def execute(
         probes: rows at the splits of trees, which files of the original's own precision are asked too.
         metric: what to measure by the samples' labels, by name.
         threads: threads of the runtime.
-        most_if_slower: samples at most, where the file is slower than the float32 file that it was made of.
+        rival: what it would have to beat, where nothing else is of interest.
 
     Returns:
         The verdict and the median time of one call in milliseconds on the first run's inputs, ``None`` where nothing
@@ -67,9 +67,10 @@ def execute(
     except UnsupportedError as error:
         return Verdict.not_executed(str(error), made.tolerance, synthetic_samples=synthetic), None
     given = list(samples.runs())
-    speed = _speed(session, target, made, signature, given[0], threads)
-    if most_if_slower is not None and speed is not None and speed.word == "slower" and len(given) == len(samples):
-        samples, given, reference = samples.head(most_if_slower), given[:most_if_slower], reference[:most_if_slower]
+    speed = _speed(session, target, made, signature, given[0], threads, rival)
+    if rival is not None and speed is not None and rival.outruns(speed) and len(given) == len(samples):
+        most = rival.samples
+        samples, given, reference = samples.head(most), given[:most], reference[:most]
     verdict, outputs = _judged(
         session, reference, given, made.tolerance, synthetic=synthetic, samples=_rows(given, signature)
     )
@@ -87,19 +88,26 @@ def execute(
 
 
 def _speed(
-    session: Session, target: str, made: Made, signature: Signature, inputs: Mapping[str, Array], threads: int | None
+    session: Session,
+    target: str,
+    made: Made,
+    signature: Signature,
+    inputs: Mapping[str, Array],
+    threads: int | None,
+    rival: Rival | None,
 ) -> Speed | None:
     """The speed beside float32, where a device's runtime executes both; slower only where two measurements say so.
 
-    A file is refused for being slower.
+    A file is refused for being slower. Beside a rival that is faster than both, one measurement says enough.
     """
     if made.base is None or session.emulated or session.incomparable:
         return None
     base = _opened(target, made.base, signature, threads)
     calls = (lambda: base.run(inputs), lambda: session.run(inputs))
     try:
-        speed = beside(*calls)
-        return beside(*calls, seed=1) if speed.word == "slower" else speed
+        enough = rival.speedup if rival is not None else 0.0
+        speed = beside(*calls, enough=enough)
+        return beside(*calls, seed=1) if speed.word == "slower" and speed.high >= enough else speed
     except UnsupportedError:  # running it on the samples says why
         return None
 

@@ -16,6 +16,23 @@ _GLANCE, _PLAIN = 1.0, 1.25
 
 
 @dataclass(frozen=True)
+class Rival:
+    """What a file would have to beat; one that plainly cannot is worth less time.
+
+    Attributes:
+        speedup: over float32, that a file must reach to win: one whose interval ends below cannot. 0 where any may.
+        samples: at most, that a file is measured on which cannot win or is slower than float32.
+    """
+
+    speedup: float
+    samples: int
+
+    def outruns(self, speed: Speed) -> bool:
+        """Whether a file of that speed cannot win."""
+        return speed.word == "slower" or speed.high < self.speedup
+
+
+@dataclass(frozen=True)
 class Speed:
     """How many times as fast as float32 a file is, where it was made.
 
@@ -52,13 +69,16 @@ class Speed:
         return f"{self.speedup:.2f} x float32's speed here ({between}): {took}"
 
 
-def beside(float32: Callable[[], object], quantized: Callable[[], object], seed: int = 0) -> Speed:
+def beside(
+    float32: Callable[[], object], quantized: Callable[[], object], seed: int = 0, *, enough: float = 0.0
+) -> Speed:
     """Time two calls in turn, for a second where that tells, else for three.
 
     Args:
         float32: one call of the float32 file.
         quantized: one call of the other on the same input.
         seed: of the order of the calls and of the interval.
+        enough: a speed-up that nobody asks about what is below.
     """
     for seconds in (_GLANCE, _SECONDS):
         found = compare_callables(
@@ -68,7 +88,8 @@ def beside(float32: Callable[[], object], quantized: Callable[[], object], seed:
             smallest_difference=_SMALLEST,
             seed=seed,
         )
-        if found.verdict != "tie" and (found.ratio.low > _PLAIN or found.ratio.high < 1 / _PLAIN):
+        plain = found.verdict != "tie" and (found.ratio.low > _PLAIN or found.ratio.high < 1 / _PLAIN)
+        if plain or 1 / found.ratio.low < enough:
             break
     ratio, medians = found.ratio, found.medians_ns
     return Speed(

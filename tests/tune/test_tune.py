@@ -154,6 +154,16 @@ def test_what_cannot_win_is_measured_on_fewer_samples(
     assert slow.metric is not None
     assert slow.metric.samples == slow.verdict.samples == (50 if for_speed else every)
     assert "schemes, about" in steps[-1]
+    # Faster than float32 or not: a hundred times as fast is none.
+    outrun = shop.tried(Candidate("tflite", "float16"), rival=100.0)
+    assert outrun.metric is not None
+    assert outrun.metric.samples == (50 if for_speed else every)
+    # Without a rival all samples are measured, unless it is slower than float32.
+    dynamic = shop.tried(Candidate("tflite", "int8-dynamic"))
+    assert dynamic.verdict is not None
+    assert dynamic.verdict.speed is not None
+    assert dynamic.metric is not None
+    assert dynamic.metric.samples == (50 if for_speed and dynamic.verdict.speed.word == "slower" else every)
 
 
 def test_layers_that_the_runtime_joins_are_left_in_float(tmp_path: Path) -> None:
