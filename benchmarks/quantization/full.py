@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgekit.bench import Comparison, compare_callables
 from edgekit.convert.prepare import prepare
 from edgekit.convert.request import ConvertRequest
 from edgekit.metrics import MetricLoss
@@ -25,11 +24,7 @@ from edgekit.tune.workshop import Workshop
 from quantization.networks import Floats, Network
 from quantization.peers import FOLDER, caller, made_by_peers
 from quantization.small import DROP, METRIC, TARGETS
-
-_ROUNDS, _SECONDS = 30, 60.0
-# Long enough that what the others left in the caches does not matter, as in `edgekit compare`.
-_BLOCK_SECONDS = 0.05
-BASELINE = "plain float32"
+from quantization.timing import BASELINE, Call, in_turn
 
 
 def measured(network: Network, small: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -95,9 +90,8 @@ def _timed(
     files: Mapping[str, Path],
     inputs: Floats,
 ) -> dict[str, Any]:
-    row = inputs[:1]
     wanted = [_torch(network, one) for one in inputs[:8]]
-    calls: dict[str, Callable[[Floats], Any]] = {BASELINE: caller(files["plain"])}
+    calls: dict[str, Call] = {BASELINE: caller(files["plain"])}
     described: dict[str, dict[str, Any]] = {
         BASELINE: {"target": "onnx", "scheme": "float32", "bytes": files["plain"].stat().st_size}
     }
@@ -116,25 +110,10 @@ def _timed(
         described["OpenVINO on edgekit's ONNX int8"] = {
             "target": "onnx", "scheme": "int8", "bytes": quantized.path.stat().st_size,
         }  # fmt: skip
-    for name, call in calls.items():
-        described[name]["sqnr_db"] = _sqnr(wanted, [np.asarray(call(one[None])) for one in inputs[:8]])
-    run = compare_callables(
-        {name: lambda call=call: call(row) for name, call in calls.items()},
-        min_rounds=_ROUNDS, max_seconds=_SECONDS, smallest_difference=0.05, min_block_seconds=_BLOCK_SECONDS,
-    )  # fmt: skip
-    sides = {name: about | _speed(run, name) for name, about in described.items()}
-    return {"sides": sides, "null": run.null.to_json(), "rounds": run.rounds}
+    return in_turn(calls, described, wanted, inputs)
 
 
-def _speed(run: Comparison, name: str) -> dict[str, float]:
-    milliseconds = run.medians_ns[name] / 1e6
-    if name == BASELINE:
-        return {"ms": milliseconds, "speedup": 1.0, "low": 1.0, "high": 1.0}
-    ratio = run.ratios[name]
-    return {"ms": milliseconds, "speedup": 1 / ratio.value, "low": 1 / ratio.high, "high": 1 / ratio.low}
-
-
-def _session(signature: Signature, one: Tried) -> Callable[[Floats], Any]:
+def _session(signature: Signature, one: Tried) -> Call:
     """A call of edgekit's own session, the input copied and the answer read."""
     made = one.made
     if made is None:
@@ -145,7 +124,7 @@ def _session(signature: Signature, one: Tried) -> Callable[[Floats], Any]:
     return lambda row: session.run({given: row})[found]
 
 
-def _openvino(path: Path) -> Callable[[Floats], Any] | None:
+def _openvino(path: Path) -> Call | None:
     """OpenVINO on a file, one thread, where it is among the peers: an anchor, no runtime of edgekit's."""
     import sys
 
@@ -165,12 +144,6 @@ def _torch(network: Network, row: Floats) -> Any:
 
     with torch.no_grad():
         return network.full(torch.from_numpy(row[None])).numpy()
-
-
-def _sqnr(wanted: list[Any], found: list[Any]) -> float | None:
-    original = np.stack(wanted).astype(np.float64)
-    noise = np.square(original - np.stack(found).reshape(original.shape)).sum()
-    return float(10 * np.log10(np.square(original).sum() / noise)) if noise else None
 
 
 def _say(step: str) -> None:

@@ -126,11 +126,19 @@ def made_by_peers(network: torch.nn.Module, inputs: Floats, folder: Path) -> tup
         try:
             if not path.exists():
                 make(bases[target], given, path)
+            caller(path)(inputs[:1])
             files[name] = path
         except Exception as error:  # noqa: BLE001 - whatever a peer raises is its own failure
             path.unlink(missing_ok=True)
-            failed[name] = str(error).splitlines()[0] if str(error) else type(error).__name__
+            failed[name] = _said(error)
     return files, failed
+
+
+def _said(error: Exception) -> str:
+    """What was wrong, in one line; of ONNX Runtime's the node and the reason, without its source's line."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    node, found, reason = line.partition(" Status Message: ")
+    return f"{node.rpartition('while ')[2]} {reason.partition(' was false. ')[2] or reason}" if found else line
 
 
 def caller(path: Path) -> Callable[[Floats], Any]:

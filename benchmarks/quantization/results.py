@@ -30,8 +30,19 @@ def rows_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "loss_high": metric["high"] if metric else None,
             "within": name in _keeping(found),
             "sqnr_db": side["sqnr_db"],
+            "agreement": side["agreement"],
             "bytes": side["bytes"],
         }
+
+
+def rows_of_pretrained(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row a side of a network without labels: instead of a metric, how often it answers as the original."""
+    for name, side in found["sides"].items():
+        tool = name.partition(" ")[0] if name.startswith("edgekit") else name
+        measured = {key: side[key] for key in ("target", "scheme", "speedup", "agreement", "sqnr_db", "bytes")}
+        interval = {"speedup_low": side["low"], "speedup_high": side["high"]}
+        metric = {"metric_float": None, "metric_quantized": None}
+        yield {"network": found["network"], "tool": tool, **measured, **interval, **metric}
 
 
 def goals(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from edgekit.bundle.digest import companions, measure
 from edgekit.convert.diagnose import as_conversion_error
 from edgekit.convert.inprocess import captured
-from edgekit.convert.make import Variant, check_targets, make_scheme
+from edgekit.convert.make import Made, Variant, check_targets, make_scheme
 from edgekit.convert.prepare import Prepared
 from edgekit.convert.request import ConvertRequest
 from edgekit.errors import EdgekitError
@@ -23,8 +23,9 @@ from edgekit.runtime.loading import open_engine
 from edgekit.signature import Array
 from edgekit.tune.candidate import Candidate, Tried
 from edgekit.tune.journal import Journal
-from edgekit.verify.execute import execute
-from edgekit.verify.speed import Rival
+from edgekit.verify.compare import sqnr_db
+from edgekit.verify.execute import execute, glanced
+from edgekit.verify.speed import Rival, Speed
 
 # Samples by which layers are ordered.
 _PROBED = 16
@@ -39,6 +40,16 @@ _LAYERS: dict[tuple[str, str], Callable[[Path], list[str]]] = {
     ("tflite", "int16x8"): tflite.layers,
     ("coreml", "int8"): coreml_integer.layers,
 }
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A candidate that was made: its file, or why there is none, what a second told of its speed, and what it took."""
+
+    made: Made | None
+    speed: Speed | None
+    error: str
+    seconds: float
 
 
 class Workshop:
@@ -60,6 +71,7 @@ class Workshop:
         self._planned = check_targets(prepared, request)
         self._work, self._step = work, step
         self._seen: dict[str, dict[str, Any]] = {}
+        self._begun: dict[Candidate, _Begun] = {}
         self.journal = journal
 
     def schemes(self, target: str) -> list[str]:
@@ -140,12 +152,39 @@ class Workshop:
         with captured(self._work / "log.txt"):
             return make_scheme(self._prepared, request, planned, scheme, self._work, _quiet, variant)
 
-    def _try(self, candidate: Candidate, rival: Rival | None) -> Tried:
+    def glimpsed(self, candidate: Candidate) -> float:
+        """How many times float32's speed a second tells that it is, or what the journal has; 1 where nothing tells."""
+        found = self.journal.get(candidate)
+        if found is not None:
+            return found.speedup
+        if candidate not in self._begun:
+            self._step(f"glance at {candidate.target} {candidate.name}")
+            self._begun[candidate] = self._begin(candidate)
+        speed = self._begun[candidate].speed
+        return speed.speedup if speed is not None else 1.0
+
+    def _begin(self, candidate: Candidate, *, look: bool = True) -> _Begun:
+        """Make a candidate's file and look at its speed."""
         started = time.perf_counter()
         target, scheme = candidate.target, candidate.scheme
-        variant = candidate.variant(self._seen.setdefault(target, {}))
+        made, speed, error = None, None, ""
         try:
-            made = self._make(target, scheme, variant)
+            made = self._make(target, scheme, candidate.variant(self._seen.setdefault(target, {})))
+            if look:
+                shown = self._prepared.signature, self._prepared.samples, self._request.threads
+                speed = glanced(target, made, *shown)
+        except EdgekitError as known:
+            error = str(known)
+        except Exception as unknown:  # noqa: BLE001 - whatever a vendor raises is this candidate's failure
+            error = self._failure(candidate, unknown)
+        return _Begun(made, speed, error, time.perf_counter() - started)
+
+    def _try(self, candidate: Candidate, rival: Rival | None) -> Tried:
+        begun = self._begun.pop(candidate, None) or self._begin(candidate, look=False)
+        made, target, started = begun.made, candidate.target, time.perf_counter() - begun.seconds
+        if made is None or begun.error:
+            return Tried(candidate, None, None, 0, None, begun.seconds, begun.error)
+        try:
             size = measure(made.path, made.path.name, companions(made.path)).bytes
             verdict, call_ms = execute(
                 target,
@@ -156,6 +195,7 @@ class Workshop:
                 metric=self._request.metric,
                 threads=self._request.threads,
                 rival=rival,
+                at_a_glance=begun.speed,
             )
             base = self.journal.get(Candidate(target, "float32"))
             if verdict.speed is not None and base is not None and base.call_ms is not None:
@@ -164,9 +204,13 @@ class Workshop:
         except EdgekitError as error:
             return Tried(candidate, None, None, 0, None, time.perf_counter() - started, str(error))
         except Exception as error:  # noqa: BLE001 - whatever a vendor raises is this candidate's failure
-            told = as_conversion_error(error, f"convert to {target} {scheme}", candidate.name, self._prepared.source)
-            return Tried(candidate, None, None, 0, None, time.perf_counter() - started, str(told))
+            told = self._failure(candidate, error)
+            return Tried(candidate, None, None, 0, None, time.perf_counter() - started, told)
         return Tried(candidate, made, verdict, size, call_ms, time.perf_counter() - started, verdict.reason)
+
+    def _failure(self, candidate: Candidate, error: Exception) -> str:
+        asked = f"convert to {candidate.target} {candidate.scheme}"
+        return str(as_conversion_error(error, asked, candidate.name, self._prepared.source))
 
 
 def _short(layer: str) -> str:
@@ -185,7 +229,5 @@ def _sqnr(wanted: Sequence[Mapping[str, Array]], found: Sequence[Mapping[str, Ar
         if wanted[0][name].dtype.kind != "f":
             continue
         original = np.stack([run[name] for run in wanted]).astype(np.float64)
-        noise = np.square(original - np.stack([run[name] for run in found])).sum()
-        signal = np.square(original).sum()
-        values.append(float(10 * np.log10(signal / noise)) if noise and signal else float("inf"))
+        values.append(sqnr_db(original, original - np.stack([run[name] for run in found])))
     return min(values, default=float("inf"))

@@ -124,7 +124,7 @@ def _compare_floats(reference: list[Array], outputs: list[Array], tolerance: Tol
     want, have = np.where(finite, want, 0.0), np.where(finite, np.where(same, np.where(finite, want, 0.0), have), 0.0)
     error = np.abs(want - have)
     largest = float(error.max(initial=0.0))
-    sqnr = _sqnr_db(want, error)
+    sqnr = sqnr_db(want, error)
     agreement, near_ties = _label_agreement(reference, outputs, tolerance)
     relative = _relative(largest, want)
     problems = _missed(tolerance, sqnr_db=sqnr, label_agreement=agreement, max_abs_error_relative=relative)
@@ -177,7 +177,13 @@ def _repeated(runs: list[Array], alike: float = 0.0) -> bool:
     return bool(np.isclose(rows, rows[:1], rtol=0.0, atol=bound, equal_nan=True).all())
 
 
-def _sqnr_db(want: Array, error: Array) -> float:
+def sqnr_db(want: Array, error: Array) -> float:
+    """The signal over the noise in dB: infinite without noise, minus infinity without a signal.
+
+    Args:
+        want: what was wanted, in float64.
+        error: what it was missed by, of the same shape.
+    """
     noise, signal = _norm(error), _norm(want)
     if noise == 0:
         return math.inf

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edgekit.errors import UnsupportedError
+from edgekit.errors import ExecutionError, UnsupportedError
 from edgekit.metrics import measured, metric_named
 from edgekit.runtime.loading import executable, open_engine
 from edgekit.runtime.session import Session
 from edgekit.signature import Array, Signature
 from edgekit.verify.compare import compare
-from edgekit.verify.speed import Rival, Speed, beside
+from edgekit.verify.speed import Rival, Speed, beside, glance
 from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
 
@@ -40,6 +40,7 @@ def execute(
     metric: str | None = None,
     threads: int | None = None,
     rival: Rival | None = None,
+    at_a_glance: Speed | None = None,
 ) -> tuple[Verdict, float | None]:
     """Run a made file on every sample.
 
@@ -53,6 +54,7 @@ def execute(
         metric: what to measure by the samples' labels, by name.
         threads: threads of the runtime.
         rival: what it would have to beat, where nothing else is of interest.
+        at_a_glance: what :func:`glanced` told of it.
 
     Returns:
         The verdict and the median time of one call in milliseconds on the first run's inputs, ``None`` where nothing
@@ -67,7 +69,8 @@ def execute(
     except UnsupportedError as error:
         return Verdict.not_executed(str(error), made.tolerance, synthetic_samples=synthetic), None
     given = list(samples.runs())
-    speed = _speed(session, target, made, signature, given[0], threads, rival)
+    calls = _beside_float32(session, target, made, signature, given[0], threads)
+    speed = _speed(*calls, rival, at_a_glance) if calls is not None else None
     if rival is not None and speed is not None and rival.outruns(speed) and len(given) == len(samples):
         most = rival.samples
         samples, given, reference = samples.head(most), given[:most], reference[:most]
@@ -87,27 +90,53 @@ def execute(
     return dataclasses.replace(verdict, speed=speed), call_ms
 
 
-def _speed(
-    session: Session,
-    target: str,
-    made: Made,
-    signature: Signature,
-    inputs: Mapping[str, Array],
-    threads: int | None,
-    rival: Rival | None,
+def glanced(
+    target: str, made: Made, signature: Signature, samples: Samples, threads: int | None = None
 ) -> Speed | None:
-    """The speed beside float32, where a device's runtime executes both; slower only where two measurements say so.
+    """What a second tells of a file's speed beside float32; ``None`` where nothing does.
 
-    A file is refused for being slower. Beside a rival that is faster than both, one measurement says enough.
+    Args:
+        target: the format.
+        made: the file.
+        signature: the bundle's.
+        samples: the first of which it is timed on.
+        threads: threads of the runtime.
     """
+    if executable(target):
+        return None
+    try:
+        session, inputs = _opened(target, made, signature, threads), next(iter(samples.runs()))
+        calls = _beside_float32(session, target, made, signature, inputs, threads)
+        return glance(*calls) if calls is not None else None
+    except ExecutionError:  # running it on the samples says why
+        return None
+
+
+_Calls = tuple[Callable[[], object], Callable[[], object]]
+
+
+def _beside_float32(
+    session: Session, target: str, made: Made, signature: Signature, inputs: Mapping[str, Array], threads: int | None
+) -> _Calls | None:
+    """A call of the float32 file and one of the file made of it, where a device's runtime executes both."""
     if made.base is None or session.emulated or session.incomparable:
         return None
     base = _opened(target, made.base, signature, threads)
-    calls = (lambda: base.run(inputs), lambda: session.run(inputs))
+    return (lambda: base.run(inputs), lambda: session.run(inputs))
+
+
+def _speed(
+    float32: Callable[[], object], quantized: Callable[[], object], rival: Rival | None, at_a_glance: Speed | None
+) -> Speed | None:
+    """The speed beside float32; slower only where two measurements say so, for a file is refused for being slower.
+
+    Beside a rival that is faster than both, one measurement says enough.
+    """
+    enough = rival.speedup if rival is not None else 0.0
     try:
-        enough = rival.speedup if rival is not None else 0.0
-        speed = beside(*calls, enough=enough)
-        return beside(*calls, seed=1) if speed.word == "slower" and speed.high >= enough else speed
+        speed = beside(float32, quantized, enough=enough, glance=at_a_glance)
+        again = speed.word == "slower" and speed.high >= enough
+        return beside(float32, quantized, seed=1) if again else speed
     except UnsupportedError:  # running it on the samples says why
         return None
 

@@ -70,7 +70,12 @@ class Speed:
 
 
 def beside(
-    float32: Callable[[], object], quantized: Callable[[], object], seed: int = 0, *, enough: float = 0.0
+    float32: Callable[[], object],
+    quantized: Callable[[], object],
+    seed: int = 0,
+    *,
+    enough: float = 0.0,
+    glance: Speed | None = None,
 ) -> Speed:
     """Time two calls in turn, for a second where that tells, else for three.
 
@@ -79,18 +84,26 @@ def beside(
         quantized: one call of the other on the same input.
         seed: of the order of the calls and of the interval.
         enough: a speed-up that nobody asks about what is below.
+        glance: what a second told before.
     """
-    for seconds in (_GLANCE, _SECONDS):
-        found = compare_callables(
-            {"float32": float32, "quantized": quantized},
-            min_rounds=_ROUNDS,
-            max_seconds=seconds,
-            smallest_difference=_SMALLEST,
-            seed=seed,
-        )
-        plain = found.verdict != "tie" and (found.ratio.low > _PLAIN or found.ratio.high < 1 / _PLAIN)
-        if plain or 1 / found.ratio.low < enough:
-            break
+    first = glance or _timed(float32, quantized, _GLANCE, seed)
+    plain = first.word != "tie" and (first.low > _PLAIN or first.high < 1 / _PLAIN)
+    return first if plain or first.high < enough else _timed(float32, quantized, _SECONDS, seed)
+
+
+def glance(float32: Callable[[], object], quantized: Callable[[], object]) -> Speed:
+    """Time two calls in turn for a second."""
+    return _timed(float32, quantized, _GLANCE, 0)
+
+
+def _timed(float32: Callable[[], object], quantized: Callable[[], object], seconds: float, seed: int) -> Speed:
+    found = compare_callables(
+        {"float32": float32, "quantized": quantized},
+        min_rounds=_ROUNDS,
+        max_seconds=seconds,
+        smallest_difference=_SMALLEST,
+        seed=seed,
+    )
     ratio, medians = found.ratio, found.medians_ns
     return Speed(
         speedup=1 / ratio.value,
