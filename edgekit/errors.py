@@ -73,6 +73,10 @@ class ExecutionError(EdgekitError):
     """A runtime could not load or run a model."""
 
 
+class TransportError(EdgekitError):
+    """A device could not be reached or prepared, or the connection to it was lost."""
+
+
 class UnsupportedError(ExecutionError):
     """A model uses something that the runtime does not cover: it was not executed, which is no failure of it."""
 
@@ -91,6 +95,7 @@ _BY_NAME: dict[str, type[EdgekitError]] = {
         MissingDependencyError,
         ConversionError,
         ExecutionError,
+        TransportError,
         UnsupportedError,
         StorageError,
     )

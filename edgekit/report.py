@@ -8,13 +8,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import edgekit
 from edgekit._report import view
 from edgekit.bundle import Bundle, Manifest
 from edgekit.errors import InputError, missing
 from edgekit.outputs import written_whole
+
+if TYPE_CHECKING:
+    from edgekit.bench.result import Result
 
 _MAGIC = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 _HERE = Path(__file__).parent / "_report"
@@ -124,18 +127,56 @@ def write_report(bundle: Path, output: Path, *, extra: Sequence[Section] = ()) -
         file.write(page.encode("utf-8", "replace"))
 
 
-def _rendered(bundle: Path, manifest: Manifest, extra: Sequence[Section]) -> str:
-    import jinja2
-    from markupsafe import Markup
+def write_results(
+    results: Sequence[Result],
+    output: Path,
+    *,
+    name: str = "Measurements",
+    bundles: Sequence[Path] = (),
+    failures: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Write one self-contained HTML file about measurements, whole or not at all.
 
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    Args:
+        results: what ``edgekit bench`` found, in the order of the report.
+        output: the file to write; one that is there is replaced.
+        name: the heading.
+        bundles: what the models came from; their verdicts stand beside the measurements of the same files.
+        failures: what could not be measured, and why.
+
+    Raises:
+        BundleError: not a bundle, or a damaged one.
+        MissingDependencyError: jinja2 is not installed.
+        StorageError: the file could not be written.
+    """
+    check_installed()
+    from edgekit._report import results as shown
+    from edgekit.bench.protocol import VERSION
+
+    artifacts = [artifact for path in bundles for artifact in Bundle.open(path).artifacts]
+    verdicts = {one.sha256: one.verdict for one in artifacts}
+    rows = shown.rows(results, verdicts)
+    page = _page(
+        "results.html.j2",
+        name=name,
+        protocol=VERSION,
+        summary=shown.summary(results, len(failures)),
+        rows=rows,
+        known={"sqnr": bool(verdicts), **{key: any(row[key] for row in rows) for key in ("energy", "metric")}},
+        failures=failures,
+        charts=shown.side_by_side(results),
+        scatters=shown.scatters(results, verdicts),
+        details=shown.details(results),
+        environments=shown.environments(results),
     )
-    template = environment.from_string((_HERE / "report.html.j2").read_text("utf-8"))
-    page: str = template.render(
+    with written_whole(output) as file:
+        file.write(page.encode("utf-8", "replace"))
+
+
+def _rendered(bundle: Path, manifest: Manifest, extra: Sequence[Section]) -> str:
+    return _page(
+        "report.html.j2",
         name=bundle.name,
-        version=edgekit.__version__,
-        style=Markup((_HERE / "report.css").read_text("utf-8")),  # noqa: S704 - our own file
         summary=view.summary(manifest),
         rows=[view.artifact_row(artifact) for artifact in manifest.artifacts],
         charts=view.charts(manifest),
@@ -150,6 +191,22 @@ def _rendered(bundle: Path, manifest: Manifest, extra: Sequence[Section]) -> str
         notes=manifest.notes,
         facts=view.facts(manifest, bundle.stat().st_size if bundle.is_file() else None),
     )
+
+
+def _page(template: str, **shown: Any) -> str:
+    """A page of one of our templates; everything shown is escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(_HERE),
+    )
+    style = Markup((_HERE / "report.css").read_text("utf-8"))  # noqa: S704 - our own file
+    page: str = environment.get_template(template).render(version=edgekit.__version__, style=style, **shown)
     return page
 
 

@@ -45,10 +45,12 @@ def test_wheel_holds_the_engine_and_its_content_and_nothing_else(wheel: Path) ->
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     converters = contents("converters", "*.py", "edgekit/_content/converters")
     devices = contents("devices", "*.toml", "edgekit/_content/devices")
+    suites = contents("benchmarks/suites", "*.*", "edgekit/_content/benchmarks/suites")
+    suites = {name for name in suites if not name.endswith(".pyc")}
     engine = {name for name in contents("edgekit", "*.*", "edgekit") if not name.endswith(".pyc")}
     assert "edgekit/_content/converters/torch_onnx.py" in names
     assert "edgekit/_content/devices/raspberry-pi-5.toml" in names
-    assert names == converters | devices | engine
+    assert names == converters | devices | suites | engine
 
 
 def test_wheel_names_its_license_script_and_extras(wheel: Path) -> None:

@@ -29,6 +29,8 @@ NAMES = (
     "probe",
     "routes",
     "run",
+    "suite-run",
+    "suite",
     "tune",
     "verify-layers",
     "verify",

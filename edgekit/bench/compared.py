@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bench.gate import check_same_environment
-from edgekit.bench.measure import Event, Settings, check_reach, measured_of
+from edgekit.bench.identify import identify, suitable
+from edgekit.bench.measure import Event, Settings, measured_of
 from edgekit.bench.measured import Measured, undisturbed
 from edgekit.bench.result import Result
-from edgekit.bench.stability import Stability, judge_pair
+from edgekit.bench.stability import Stability, judge_pair, of_emulator
 from edgekit.bench.statistics import Estimate, figure, null_band, ratio, word_of
 from edgekit.bench.subject import Subject, resolve
 from edgekit.bench.transports import LocalTransport, Transport
@@ -98,7 +99,7 @@ def compare_results(first: Result, second: Result, *, anywhere: bool = False) ->
         medians_ns=(first.median.value, second.median.value),
         ratio=ratio(ours, theirs, paired=False, seed=int(first.settings["seed"])),
         null=None,
-        stability=Stability(tuple(reasons)),
+        stability=Stability(tuple(reasons), emulated=any(one.stability.emulated for one in (first, second))),
         processes=(),
     )
 
@@ -123,10 +124,11 @@ def compare_models(
         ExecutionError: one cannot be run.
     """
     way, how = transport or LocalTransport(), settings[0]
-    check_reach(how.profile, way)
+    profile = identify(how.profile, way, as_told=how.as_told).profile
+    how, formats = replace(how, profile=profile), suitable(profile, way)
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as folder:
         subjects = [
-            resolve(path, Path(folder), target=one.target, scheme=one.scheme, samples=one.samples)
+            resolve(path, Path(folder), target=one.target, scheme=one.scheme, samples=one.samples, formats=formats)
             for path, one in zip(models, settings, strict=True)
         ]
         turns = _turns([*subjects, subjects[0]], how, way, event)
@@ -140,7 +142,7 @@ def compare_models(
         medians_ns=(figure(used[0]), figure(used[1])),
         ratio=ratio(used[1], used[0], paired=True, seed=how.seed),
         null=null,
-        stability=judge_pair(columns[0], how.protocol, null),
+        stability=of_emulator(judge_pair(columns[0], how.protocol, null), way.environment().emulated),
         processes=tuple(turns),
     )
 

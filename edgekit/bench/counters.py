@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.bench.host import usable_cpus
+
 # Fixed work for comparing the machine with itself: vector arithmetic in the first-level cache, as kernels do it. It is
 # felt there when a neighbour computes on the same core, of which a virtual machine is told nothing.
 _NUMBERS = 4096
@@ -68,7 +70,10 @@ class Counters:
 
     def since(self) -> Conditions:
         """What happened since they were read."""
-        now = Counters(self._root)
+        return self.until(Counters(self._root))
+
+    def until(self, now: Counters) -> Conditions:
+        """What happened between two readings."""
         seconds, cpu = now._wall - self._wall, now._cpu - self._cpu
         others = None
         if now._busy is not None and self._busy is not None:
@@ -97,13 +102,6 @@ def yardstick_ns(repeats: int = 400) -> int:
             np.add(answer, values, out=answer)
         durations.append(time.perf_counter_ns() - start)
     return int(median(durations))
-
-
-def usable_cpus() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _rate(before: float | None, after: float | None, seconds: float) -> float | None:

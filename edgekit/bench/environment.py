@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgekit.bench.counters import usable_cpus
-from edgekit.bench.host import Host
+from edgekit.bench.emulation import emulator
+from edgekit.bench.host import Host, usable_cpus
 
 _CPU = "/sys/devices/system/cpu"
 
@@ -31,6 +31,9 @@ class Environment:
         power_mode: the device's own (nvpmodel, platform profile).
         on_battery: a laptop or phone that is not plugged in.
         load: how many tasks ran or waited to run in the last minute, at the start.
+        emulated: the program that imitates the processor; then no duration says anything of a device.
+        browser: of a page that measures: the browser's name, version and user agent, whether each measurement has a
+            fresh ``process`` or ``page``, whether the page is isolated (else no threads), its clock's steps, its GPU.
     """
 
     system: str
@@ -46,6 +49,8 @@ class Environment:
     power_mode: str | None
     on_battery: bool | None
     load: float | None
+    emulated: str | None = None
+    browser: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The environment as a JSON object."""
@@ -61,7 +66,11 @@ class Environment:
     def identity(self) -> dict[str, Any]:
         """What must be the same in two measurements that are compared."""
         kept = ("system", "architecture", "board", "processor", "cpus", "governor", "boost", "power_mode", "on_battery")
-        return {name: getattr(self, name) for name in kept}
+        same = {name: getattr(self, name) for name in kept}
+        if self.browser is not None:
+            of_browser = ("name", "version", "fresh", "isolated", "gpu")
+            same["browser"] = {name: self.browser[name] for name in of_browser}
+        return same if self.emulated is None else {**same, "emulated": self.emulated}
 
 
 def observe(host: Host) -> Environment:
@@ -84,6 +93,7 @@ def observe(host: Host) -> Environment:
         power_mode=_power_mode(host),
         on_battery=_on_battery(host),
         load=float(load[0]) if load else None,
+        emulated=emulator(host),
     )
 
 

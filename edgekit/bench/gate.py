@@ -62,13 +62,36 @@ def check(
         anywhere: compare results of different environments too.
 
     Raises:
-        InputError: an unknown metric, one that a result lacks, or results of different environments.
+        InputError: an unknown metric, one that a result lacks, results of different environments, or an emulated one.
     """
     check_metrics(metrics, baseline)
+    if now.stability.emulated or baseline.stability.emulated:
+        asked, why = "gate a result", "an emulated one says nothing of how fast a device is"
+        raise InputError(asked, why, "measure both on the device")
     if not anywhere:
         check_same_environment(now, baseline)
     shaken = [name for name, one in (("now", now), ("baseline", baseline)) if one.stability.reasons]
     return tuple(_check(metric, _ratio(metric, now, baseline), 1 + max_regression, shaken) for metric in metrics)
+
+
+def check_pair(found: Estimate, band: tuple[float, float], max_regression: float, *, shaken: bool) -> Check:
+    """Whether the second of two models that were measured in turn is slower than is allowed.
+
+    Args:
+        found: its time over the first's.
+        band: the ratios that mean nothing, by what the first gave over itself.
+        max_regression: 0.05 allows 5 % more.
+        shaken: the measurement is unstable: then only an interval wholly on one side of the limit decides.
+    """
+    limit = 1 + max_regression
+    if not shaken:
+        outcome = "failed" if found.value > limit and found.low > band[1] else "passed"
+    elif found.high <= limit:
+        outcome = "passed"
+    else:
+        outcome = "failed" if found.low > max(limit, band[1]) else "undecided"
+    message = _told_of("median", outcome, found, limit, "the first")
+    return Check("median", outcome, found, limit, message + ("; unstable" if outcome == "undecided" else ""))
 
 
 def check_metrics(metrics: Sequence[str], baseline: Result) -> None:
@@ -91,7 +114,9 @@ def check_same_environment(first: Result, second: Result) -> None:
         InputError: names what differs.
     """
     ours, theirs = first.identity, second.identity
-    differing = [f"{name} {_told(theirs[name])} and {_told(ours[name])}" for name in ours if ours[name] != theirs[name]]
+    # What only one of them has (an emulator, a browser), the other has not.
+    both = {name: (theirs.get(name), ours.get(name)) for name in (*theirs, *ours)}
+    differing = [f"{name} {_told(one)} and {_told(other)}" for name, (one, other) in both.items() if one != other]
     if differing:
         why = f"they come from different environments: {'; '.join(differing)}"
         raise InputError("compare two results", why, "measure both in one, or say --across-environments")
@@ -114,8 +139,6 @@ def _told(value: Any) -> str:
 
 
 def _check(metric: str, found: Estimate, limit: float, shaken: Sequence[str]) -> Check:
-    more = f"{abs(found.value - 1):.1%} {'more' if found.value >= 1 else 'less'} than the baseline"
-    interval = f", 95 % interval {found.low - 1:+.1%} to {found.high - 1:+.1%}" if found.high > found.low else ""
     if not shaken or found.high == found.low:
         outcome = "failed" if found.value > limit and found.low > 1 else "passed"
     elif shaken == ["now"]:
@@ -124,11 +147,17 @@ def _check(metric: str, found: Estimate, limit: float, shaken: Sequence[str]) ->
         outcome = "failed" if found.low > limit else "undecided"
     else:
         outcome = "undecided"
-    message = f"{metric} {outcome}: {more}{interval}; allowed {limit - 1:+.1%}"
+    message = _told_of(metric, outcome, found, limit, "the baseline")
     if outcome == "undecided":
         names = {"now": "this measurement", "baseline": "the baseline"}
         message += f"; {' and '.join(names[name] for name in shaken)} unstable"
     return Check(metric, outcome, found, limit, message)
+
+
+def _told_of(metric: str, outcome: str, found: Estimate, limit: float, other: str) -> str:
+    more = f"{abs(found.value - 1):.1%} {'more' if found.value >= 1 else 'less'} than {other}"
+    interval = f", 95 % interval {found.low - 1:+.1%} to {found.high - 1:+.1%}" if found.high > found.low else ""
+    return f"{metric} {outcome}: {more}{interval}; allowed {limit - 1:+.1%}"
 
 
 def _ratio(metric: str, now: Result, baseline: Result) -> Estimate:

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.bench.environment import observe
+from edgekit.bench.identify import identify, suitable
 from edgekit.bench.measured import Measured, undisturbed
+from edgekit.bench.profile import Profile, profile_of
 from edgekit.bench.protocol import QUICK, Protocol
 from edgekit.bench.readings import GENERIC, Reading, Sample, sample, watts_between
 from edgekit.bench.result import Result
-from edgekit.bench.stability import Stability, disturbance, judge
+from edgekit.bench.stability import Stability, disturbance, judge, of_emulator
 from edgekit.bench.statistics import estimate, null
 from edgekit.bench.subject import Subject, resolve
 from edgekit.bench.transports import LocalTransport, Transport
 from edgekit.devices import DeviceProfile
-from edgekit.errors import InputError
 
 # Says (what is being done, the share of the whole that is done).
 Event = Callable[[str, float], None]
@@ -41,7 +41,9 @@ class Settings:
         threads: of the runtime; ``None`` for the profile's cores, or the runtime's own choice.
         providers: execution providers or delegates, in order; none for the profile's, or the runtime's own.
         profile: the device's class, where one is named.
+        as_told: take the class as named, where the device says that it is of another.
         sustained: seconds of an uninterrupted run at the end; ``None`` for no such run.
+        profile_operators: whether to ask the runtime's profiler what each operator takes.
         seed: of everything random.
         timeout: seconds that one process may take.
     """
@@ -53,7 +55,9 @@ class Settings:
     threads: int | None = None
     providers: tuple[str, ...] = ()
     profile: DeviceProfile | None = None
+    as_told: bool = False
     sustained: float | None = None
+    profile_operators: bool = False
     seed: int = 0
     timeout: float = 600.0
 
@@ -97,23 +101,14 @@ def measure(
         InputError: no such model or artifact, or settings that do not fit.
         ExecutionError: the model cannot be run.
     """
-    check_reach(settings.profile, transport or LocalTransport())
+    way = transport or LocalTransport()
+    found = identify(settings.profile, way, as_told=settings.as_told)
+    settings = replace(settings, profile=found.profile)
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as folder:
         wanted = {"target": settings.target, "scheme": settings.scheme, "samples": settings.samples}
-        subject = resolve(model, Path(folder), **wanted)  # type: ignore[arg-type]
-        run = _Run(settings, subject, transport or LocalTransport(), event)
-        return run.result(best_yardstick)
-
-
-def check_reach(profile: DeviceProfile | None, transport: Transport) -> None:
-    """Refuse a device that the transport does not lead to.
-
-    Raises:
-        InputError: such a device.
-    """
-    if profile is not None and transport.name not in profile.transports:
-        ways = ", ".join(profile.transports)
-        raise InputError(f"measure on {profile.id}", f"it is reached by {ways}, not {transport.name}", "leave it off")
+        subject = resolve(model, Path(folder), **wanted, formats=suitable(found.profile, way))  # type: ignore[arg-type]
+        run = _Run(settings, subject, way, event)
+        return replace(run.result(best_yardstick), identified=found.said)
 
 
 def _preferred(profile: DeviceProfile | None, target: str) -> list[str]:
@@ -135,13 +130,15 @@ class _Run:
     timed: int = 0
 
     def result(self, best_yardstick: Callable[[Mapping[str, Any]], float | None]) -> Result:
-        environment = observe(self.transport.host)
+        environment = self.transport.environment()
         placed = self._work("which operators run where", "placement", 0.0)
+        profile = self._profile()
         processes = self._time()
         memory = self._work("memory", "memory", 0.95)
         energy = self._energy()
         sustained = self._sustain()
         seen = self.answers[0]["models"][0]
+        environment = replace(environment, emulated=seen.get("emulated") or environment.emulated)
         protocol = self.settings.protocol
         result = Result(
             model=self.subject.to_json(),
@@ -150,7 +147,8 @@ class _Run:
             device=self.settings.profile.id if self.settings.profile else None,
             protocol=protocol,
             settings={
-                "threads": self.settings.request("time", [self.subject])["threads"],
+                # What the runtime really took, where it tells.
+                "threads": seen.get("threads") or self.settings.request("time", [self.subject])["threads"],
                 "providers": [Path(name).stem for name in self.settings.providers] or None,
                 "sustained_seconds": self.settings.sustained,
                 "seed": self.settings.seed,
@@ -164,12 +162,20 @@ class _Run:
             memory=None if memory["peak_bytes"] is None else {k: memory[k] for k in ("before_bytes", "peak_bytes")},
             energy=energy,
             sustained=sustained,
+            profile=profile,
             readings=tuple(one.to_json() for one in self.samples),
             stability=Stability(()),
+            verdict=placed.get("verdict"),
         )
         best = best_yardstick(result.identity)
         judged = judge(processes, protocol, result.median, result.null, self.samples[: self.timed], best)
-        return replace(result, stability=judged)
+        return replace(result, stability=of_emulator(judged, environment.emulated))
+
+    def _profile(self) -> Profile | None:
+        """The operators' times, of a process of its own; before the others, so that what cannot be said is refused."""
+        if not self.settings.profile_operators:
+            return None
+        return profile_of(self._work("operators' times", "profile", 0.01), self.subject)
 
     def _time(self) -> tuple[Measured, ...]:
         """Fresh processes, as many as the protocol wants, and more where the first were disturbed or disagree."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgekit.bench.environment import Environment
 from edgekit.bench.measured import Measured, undisturbed
+from edgekit.bench.profile import Profile
 from edgekit.bench.protocol import Protocol
 from edgekit.bench.stability import Stability
 from edgekit.bench.statistics import Estimate, Percentile, estimate, null, percentiles
@@ -41,8 +42,11 @@ class Result:
         memory: bytes before the model was there and at the peak; ``None`` where the system does not tell.
         energy: mean power while it ran and energy a call; ``None`` where the device has no sensor for it.
         sustained: minute medians of an uninterrupted run; ``None`` where none was asked for.
+        profile: what each operator takes; ``None`` where it was not asked for.
         readings: the device's sensors, in order.
         stability: whether the figures would come again.
+        identified: how the device's class is known; ``None`` where none was asked for.
+        verdict: of the bundle's recorded samples, run where the model was measured; ``None`` where they were not.
     """
 
     model: Mapping[str, Any]
@@ -60,8 +64,11 @@ class Result:
     memory: Mapping[str, int | None] | None
     energy: Mapping[str, float] | None
     sustained: Mapping[str, Any] | None
+    profile: Profile | None
     readings: tuple[Mapping[str, Any], ...]
     stability: Stability
+    identified: str | None = None
+    verdict: Mapping[str, Any] | None = None
 
     @property
     def used(self) -> tuple[Measured, ...]:
@@ -132,6 +139,7 @@ class Result:
             "measured_at": self.measured_at,
             "transport": self.transport,
             "device": self.device,
+            "identified": self.identified,
             "protocol": self.protocol.to_json(),
             "settings": dict(self.settings),
             "runtime": self.runtime,
@@ -146,7 +154,9 @@ class Result:
             "memory": self.memory and dict(self.memory),
             "energy": self.energy and dict(self.energy),
             "sustained": self.sustained and dict(self.sustained),
+            "profile": self.profile and self.profile.to_json(),
             "stability": self.stability.to_json(),
+            "verdict": self.verdict and dict(self.verdict),
             "environment": self.environment.to_json(),
             "versions": dict(self.versions),
             "readings": [dict(one) for one in self.readings],
@@ -169,12 +179,17 @@ class Result:
                 **{name: data[name] for name in kept},
                 protocol=protocol,
                 sustained=data["sustained"],
+                identified=data.get("identified"),
+                verdict=data.get("verdict"),
+                profile=Profile.from_json(data["profile"]) if data.get("profile") else None,
                 providers=tuple(data["providers"]),
                 placement={name: tuple(nodes) for name, nodes in data["placement"].items()},
                 environment=Environment.from_json(data["environment"]),
                 processes=tuple(Measured.from_json(one) for one in data["processes"]),
                 readings=tuple(data["readings"]),
-                stability=Stability(tuple(data["stability"]["reasons"])),
+                stability=Stability(
+                    tuple(data["stability"]["reasons"]), emulated=data["stability"]["verdict"] == "emulated"
+                ),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError("read a benchmark result", f"it lacks {error}", "measure again") from error

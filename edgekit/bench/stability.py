@@ -36,18 +36,30 @@ class Stability:
 
     Attributes:
         reasons: what speaks against it, the gravest first; none where it is stable.
+        emulated: the processor was imitated, and no duration says anything of a device.
     """
 
     reasons: tuple[str, ...]
+    emulated: bool = False
 
     @property
     def verdict(self) -> str:
-        """``stable`` or ``unstable``."""
+        """``stable``, ``unstable`` or ``emulated``."""
+        if self.emulated:
+            return "emulated"
         return "unstable" if self.reasons else "stable"
 
     def to_json(self) -> dict[str, Any]:
         """``{"verdict", "reasons"}``."""
         return {"verdict": self.verdict, "reasons": list(self.reasons)}
+
+
+def of_emulator(stability: Stability, emulator: str | None) -> Stability:
+    """The verdict on what an emulator ran; the given one where there is none."""
+    if emulator is None:
+        return stability
+    said = f"emulated: {emulator} imitates the processor, and these durations are no device's"
+    return Stability((said, *stability.reasons), emulated=True)
 
 
 def disturbance(conditions: Mapping[str, Any]) -> str:
@@ -58,7 +70,7 @@ def disturbance(conditions: Mapping[str, Any]) -> str:
     if stolen is not None and stolen > STOLEN_CPUS:
         return f"the hypervisor took {stolen:.2f} processors away"
     # A process with more threads than processors waits for itself.
-    alone = conditions["cpu_seconds"] > SATURATED * conditions["usable_cpus"] * conditions["seconds"]
+    alone = (conditions["cpu_seconds"] or 0.0) > SATURATED * conditions["usable_cpus"] * conditions["seconds"]
     if waited is not None and waited > WAITED_SHARE and not alone:
         return f"it waited for a processor {waited:.0%} of the time"
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,16 @@ class Subject:
         return {"file": self.path.name, **facts}
 
 
-def resolve(path: Path, folder: Path, *, target: str | None, scheme: str | None, samples: Path | None) -> Subject:
-    """The artifact that suits this machine, or the one that is named.
+def resolve(
+    path: Path,
+    folder: Path,
+    *,
+    target: str | None,
+    scheme: str | None,
+    samples: Path | None,
+    formats: Sequence[str] | None = None,
+) -> Subject:
+    """The artifact that suits the device, or the one that is named.
 
     Args:
         path: a bundle or model file.
@@ -63,10 +71,11 @@ def resolve(path: Path, folder: Path, *, target: str | None, scheme: str | None,
         scheme: likewise.
         samples: a file of samples, the first of which is the input of every call; ``None`` for the bundle's recorded
             one, or random input where it has none.
+        formats: those that the device runs, the preferred one first; ``None`` where it is this machine.
 
     Raises:
         InputError: no such file, artifact or samples.
-        ExecutionError: nothing here runs it as a device would.
+        ExecutionError: nothing there runs it as a device would.
     """
     from edgekit.bundle import Bundle
     from edgekit.bundle.digest import companions, measure
@@ -78,13 +87,13 @@ def resolve(path: Path, folder: Path, *, target: str | None, scheme: str | None,
         if target not in {None, kind} or scheme is not None:
             asked = f"measure {path} as {'/'.join(filter(None, (target, scheme)))}"
             raise InputError(asked, "it is a model file", "leave target and scheme off")
-        _real(path, kind)
+        _real(path, kind, formats)
         size = measure(path, companions=companions(path))
         inputs = _first_input(metadata.read_signature(kind, path), samples, folder)
         return Subject(path, kind, None, size.bytes, size.sha256, inputs)
     bundle = Bundle.open(path)
-    artifact = choose(bundle, target, scheme)
-    _real(path, artifact.target)
+    artifact = choose(bundle, target, scheme, formats)
+    _real(path, artifact.target, formats)
     chosen = None
     if samples is not None or bundle.manifest.golden is None:
         manifest = bundle.manifest
@@ -92,8 +101,12 @@ def resolve(path: Path, folder: Path, *, target: str | None, scheme: str | None,
     return Subject(path, artifact.target, artifact.scheme, artifact.bytes, artifact.sha256, chosen)
 
 
-def _real(path: Path, target: str) -> None:
-    if emulated(target):
+def _real(path: Path, target: str, formats: Sequence[str] | None) -> None:
+    if formats is not None:
+        if target not in formats:
+            asked, why = f"measure {path} ({target})", f"the device runs {', '.join(formats)}"
+            raise ExecutionError(asked, why, "take another target, or another device")
+    elif emulated(target):
         why = "edgekit's reference runs it here, and its time says nothing of a device"
         raise ExecutionError(f"measure {path} ({target})", why, "take another target, or measure on macOS")
 

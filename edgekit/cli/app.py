@@ -14,7 +14,22 @@ from types import FrameType
 import typer
 
 import edgekit
-from edgekit.cli import bench, compare, convert, devices, diagnose, doctor, history, inspect, routes, run, tune, verify
+from edgekit.cli import (
+    bench,
+    compare,
+    convert,
+    devices,
+    diagnose,
+    doctor,
+    history,
+    inspect,
+    report,
+    routes,
+    run,
+    suite,
+    tune,
+    verify,
+)
 from edgekit.cli.console import ReaderGoneError, say, written_to_stdout
 from edgekit.errors import EdgekitError, InputError
 
@@ -38,12 +53,14 @@ app.command("diagnose", help=diagnose.HELP)(diagnose.diagnose)
 app.command("bench", help=bench.HELP)(bench.bench)
 app.command("compare", help=compare.HELP)(compare.compare)
 app.command("history", help=history.HELP)(history.history)
+app.command("report", help=report.HELP)(report.report)
 app.command("verify", help=verify.HELP)(verify.verify)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("run", help=run.HELP)(run.run)
 app.command("routes", help=routes.HELP)(routes.routes)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.add_typer(devices.app, name="devices")
+app.add_typer(suite.app, name="suite")
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

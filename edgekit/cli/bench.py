@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -14,11 +14,12 @@ from edgekit.cli import options
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from edgekit.bench.ci import Report
     from edgekit.bench.gate import Check
     from edgekit.bench.measure import Settings
     from edgekit.bench.result import Result
 
-HELP = """Measure a model on this machine: latency, cold start, memory, and whether the figures would come again.
+HELP = """Measure a model, here or on a device: latency, cold start, memory, and whether the figures would come again.
 
 Fresh processes, warmed up until they settle, at least 128 calls and 10 s together (--full: 1,024 and 60 s); the median
 with its 95 % interval, percentiles where the number of calls allows them. Sensors, clocks and other processes are
@@ -32,9 +33,15 @@ watched: a measurement that they disturb is called unstable, and why.
 
   edgekit bench model.edge --sustained 10m -o result.json
 
+  edgekit bench model.edge --target tflite --provider CPU --profile
+
   edgekit bench model.edge --gate baseline.json --max-regression 5% --junit bench.xml --github
 
-The exit code is 1 where the gate did not pass.
+  edgekit bench model.edge --host pi@pi5.local --device raspberry-pi-5
+
+  edgekit bench model.edge --device browser-desktop --target onnx --provider wasm --threads 2
+
+The exit code is 1 where the gate did not pass, or where a browser's outputs are not the recorded ones.
 """
 
 
@@ -44,7 +51,15 @@ def bench(
     scheme: options.Scheme = None,
     full: Annotated[bool, typer.Option("--full", help="At least 1,024 calls and 60 s.")] = False,  # noqa: FBT002
     sustained: Annotated[str, typer.Option("--sustained", help="Then run as long without a pause: 10m, 90s, 1h.")] = "",
+    profile: Annotated[bool, typer.Option("--profile", help="Also tell what each operator takes.")] = False,  # noqa: FBT002
     device: options.Device = None,
+    as_told: options.AsTold = False,  # noqa: FBT002
+    host: options.Host = None,
+    ssh_config: options.SshConfig = None,
+    device_python: options.DevicePython = None,
+    wheelhouse: options.Wheelhouse = None,
+    web_runtimes: options.WebRuntimes = None,
+    clean_up: options.CleanUp = False,  # noqa: FBT002
     threads: options.Threads = None,
     provider: options.Providers = "",
     processes: options.Processes = None,
@@ -77,6 +92,7 @@ def bench(
     from dataclasses import replace
     from functools import partial
 
+    from edgekit.bench.ci import of_result
     from edgekit.bench.gate import check, check_metrics, parse_percent
     from edgekit.bench.history import History
     from edgekit.bench.measure import measure
@@ -92,18 +108,39 @@ def bench(
     if baseline is not None:
         check_metrics(metrics, baseline)
     settings = settings_of(full, processes, threads, provider, device, target, scheme, samples, seed, timeout)
+    if profile:
+        settings = replace(settings, profile_operators=True)
     if sustained:
         settings = replace(settings, sustained=options.parse_duration("--sustained", sustained))
+    settings = replace(settings, as_told=as_told)
     known = None if no_history else History(file)
-    with Bar(quiet=quiet) as bar:
-        result = measure(model, settings, event=bar.event, best_yardstick=partial(best_yardstick, known))
+    with (
+        Bar(quiet=quiet) as bar,
+        options.way(
+            host,
+            ssh_config,
+            device_python,
+            wheelhouse,
+            clean_up,
+            bar.event,
+            web_runtimes=web_runtimes,
+            profile=settings.profile,
+            wait=timeout,
+        ) as way,
+    ):
+        best = partial(best_yardstick, known)
+        result = measure(model, settings, transport=way, event=bar.event, best_yardstick=best)
     if known is not None:
         keep(result, known)
     _write_result(result, output)
     checks = check(result, baseline, limit, metrics, anywhere=across) if baseline else ()
-    _write_junit(result, checks, junit)
-    _print(result, checks, json=json, github=github)
-    raise typer.Exit(1 if any(one.outcome != "passed" for one in checks) else 0)
+    told = of_result(result, checks)
+    write_junit(told, junit)
+    _print(result, checks, json=json)
+    if github:
+        annotate(told, json=json)
+    wrong = result.verdict is not None and not result.verdict["passed"]
+    raise typer.Exit(1 if wrong or any(one.outcome != "passed" for one in checks) else 0)
 
 
 def settings_of(
@@ -153,35 +190,49 @@ def _write_result(result: Result, path: Path | None) -> None:
             file.write(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False).encode())
 
 
-def _write_junit(result: Result, checks: Sequence[Check], path: Path | None) -> None:
+def write_junit(report: Report, path: Path | None) -> None:
+    """JUnit XML, where it was asked for."""
     from edgekit.bench.ci import junit
     from edgekit.outputs import written_whole
 
     if path is not None:
         with written_whole(path) as file:
-            file.write(junit(result, checks))
+            file.write(junit(report))
 
 
-def _print(result: Result, checks: Sequence[Check], *, json: bool, github: bool) -> None:
+def annotate(report: Report, *, json: bool) -> None:
+    """GitHub's annotations; it reads both streams, and a JSON document stays alone on its own."""
     from edgekit.bench.ci import annotated
+
+    for line in annotated(report):
+        print(line, file=sys.stderr if json else sys.stdout)
+
+
+def _print(result: Result, checks: Sequence[Check], *, json: bool) -> None:
     from edgekit.cli.console import print_json
 
     if json:
         print_json({**result.to_json(), "gate": [one.to_json() for one in checks]})
     else:
         show(result, checks)
-    # GitHub reads both streams; a JSON document stays alone on its own.
-    for line in annotated(result, checks) if github else ():
-        print(line, file=sys.stderr if json else sys.stdout)
 
 
 def show(result: Result, checks: Sequence[Check]) -> None:
     """A result for people, with what its gate found."""
     from edgekit.cli.console import output, plain, table
+    from edgekit.cli.profile import show_profile
 
     console = output()
     console.print(plain(_title(result)), soft_wrap=True)
+    if result.identified is not None:
+        console.print(plain(f"device: {result.identified}"), soft_wrap=True)
+    if result.environment.browser is not None:
+        console.print(plain(_browser(result.environment.browser)), soft_wrap=True)
+    if result.verdict is not None:
+        console.print(plain(*_compared(result.verdict)), soft_wrap=True)
     console.print(table("", ("", "value", ""), _rows(result), right=("value",)))
+    if result.profile is not None:
+        show_profile(result, result.profile)
     unstable = result.stability.reasons
     counted = f"{result.calls} calls in {len(result.used)} processes"
     console.print(plain(f"{result.stability.verdict}: {counted}", "yellow" if unstable else "green"), soft_wrap=True)
@@ -203,12 +254,26 @@ def _title(result: Result) -> str:
     return f"{name} on {result.runtime}{where}{fell}"
 
 
+def _browser(facts: Mapping[str, Any]) -> str:
+    isolated = "" if facts["isolated"] else ", not isolated: one thread, and no WebGPU"
+    clock = f"its clock goes by {facts['clock_ns'] / 1000:g} µs"
+    return f"browser: {facts['name']} {facts['version']}, a fresh {facts['fresh']} each time; {clock}{isolated}"
+
+
+def _compared(verdict: Mapping[str, Any]) -> tuple[str, str]:
+    from edgekit.verify.verdict import Verdict
+
+    found = Verdict.from_json(verdict)
+    return f"outputs beside the recorded ones: {found}", "green" if found else "bold red"
+
+
 def _rows(result: Result) -> list[tuple[str | Text, ...]]:
     from edgekit.cli.console import milliseconds, size
 
     median, cold = result.median, {name: milliseconds(ns / 1e6) for name, ns in result.cold.items()}
     between = f"{milliseconds(median.low / 1e6)} to {milliseconds(median.high / 1e6)}"
-    rows: list[tuple[str | Text, ...]] = [("median", milliseconds(median.value / 1e6), f"95 % interval {between}")]
+    first = "median (emulated)" if result.stability.emulated else "median"
+    rows: list[tuple[str | Text, ...]] = [(first, milliseconds(median.value / 1e6), f"95 % interval {between}")]
     for one in result.percentiles:
         if one.percentile == 50:  # which the median above says better
             continue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -11,6 +12,7 @@ from edgekit.cli import options
 
 if TYPE_CHECKING:
     from edgekit.bench.compared import Compared
+    from edgekit.bench.gate import Check
 
 HELP = """Say which of two models is faster, with the confidence interval of the ratio.
 
@@ -23,9 +25,15 @@ Two models are measured in turn, in the same fresh processes, so that what slows
 
   edgekit compare model.edge model.edge --artifacts onnx/float32,onnx/int8 --threads 1
 
+  edgekit compare old.edge new.edge --host pi@pi5.local
+
   edgekit compare 11 12
 
   edgekit compare monday.json tuesday.json --json
+
+  edgekit compare main.edge branch.edge --max-regression 5% --junit compare.xml --github
+
+With --max-regression the exit code is 1 where B is slower than A by more, or where that cannot be decided.
 """
 
 
@@ -37,10 +45,24 @@ def compare(
     artifacts: Annotated[str, typer.Option("--artifacts", help="Of A and of B: onnx/float32,onnx/int8.")] = "",
     full: Annotated[bool, typer.Option("--full", help="At least 1,024 calls and 60 s of each.")] = False,  # noqa: FBT002
     device: options.Device = None,
+    as_told: options.AsTold = False,  # noqa: FBT002
+    host: options.Host = None,
+    ssh_config: options.SshConfig = None,
+    device_python: options.DevicePython = None,
+    wheelhouse: options.Wheelhouse = None,
+    web_runtimes: options.WebRuntimes = None,
+    clean_up: options.CleanUp = False,  # noqa: FBT002
     threads: options.Threads = None,
     provider: options.Providers = "",
     processes: options.Processes = None,
     samples: options.BenchSamples = None,
+    max_regression: Annotated[str, typer.Option("--max-regression", help="How much slower B may be: 5%.")] = "",
+    junit: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--junit", help="Write JUnit XML.", show_default=False),
+    ] = None,
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions.")] = False,  # noqa: FBT002
+    force: options.Force = False,  # noqa: FBT002
     across: options.Across = False,  # noqa: FBT002
     file: options.HistoryFile = None,
     seed: options.Seed = 0,
@@ -49,12 +71,19 @@ def compare(
     json: options.Json = False,  # noqa: FBT002
 ) -> None:
     """Parse, measure or read, print."""
+    from dataclasses import replace
+
+    from edgekit.bench.ci import of_compared
     from edgekit.bench.compared import compare_models, compare_results
-    from edgekit.cli.bench import settings_of
-    from edgekit.cli.console import print_json
+    from edgekit.bench.gate import check_pair, parse_percent
+    from edgekit.cli.bench import annotate, settings_of, write_junit
     from edgekit.cli.progress import Bar
     from edgekit.errors import InputError
+    from edgekit.outputs import check_new_file
 
+    if junit is not None:
+        check_new_file(junit, force=force)
+    limit = parse_percent(max_regression) if max_regression else None
     results = [_stored(text, file) for text in (first, second)]
     if all(results):
         found = compare_results(results[0], results[1], anywhere=across)
@@ -63,9 +92,30 @@ def compare(
         raise InputError(asked, why, "give two models, or two results")
     else:
         how = settings_of(full, processes, threads, provider, device, target, scheme, samples, seed, timeout)
-        with Bar(quiet=quiet) as bar:
-            found = compare_models([Path(first), Path(second)], _each(how, artifacts), event=bar.event)
-    print_json(found.to_json()) if json else _show(found)
+        each = _each(replace(how, as_told=as_told), artifacts)
+        with (
+            Bar(quiet=quiet) as bar,
+            options.way(
+                host,
+                ssh_config,
+                device_python,
+                wheelhouse,
+                clean_up,
+                bar.event,
+                web_runtimes=web_runtimes,
+                profile=how.profile,
+                wait=timeout,
+            ) as way,
+        ):
+            found = compare_models([Path(first), Path(second)], each, transport=way, event=bar.event)
+    shaken = bool(found.stability.reasons)
+    checks = () if limit is None else (check_pair(found.ratio, found.band, limit, shaken=shaken),)
+    told = of_compared(found, checks)
+    write_junit(told, junit)
+    _print(found, checks, json=json)
+    if github:
+        annotate(told, json=json)
+    raise typer.Exit(1 if any(one.outcome != "passed" for one in checks) else 0)
 
 
 def _stored(text: str, file: Path | None) -> Any:
@@ -88,6 +138,17 @@ def _each(how: Any, artifacts: str) -> list[Any]:
     if len(named) != 2:
         raise InputError(f"--artifacts {artifacts}", f"{len(named)} named", "name two: onnx/float32,onnx/int8")
     return [chosen(how, name) for name in named]
+
+
+def _print(found: Compared, checks: Sequence[Check], *, json: bool) -> None:
+    from edgekit.cli.console import output, plain, print_json
+
+    if json:
+        print_json({**found.to_json(), "gate": [one.to_json() for one in checks]})
+        return
+    _show(found)
+    for one in checks:
+        output().print(plain(one.message, "green" if one.outcome == "passed" else "bold red"), soft_wrap=True)
 
 
 def _show(found: Compared) -> None:

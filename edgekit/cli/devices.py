@@ -45,7 +45,17 @@ The exit code is 1 where no class fits, or what could be read does not decide be
 
   edgekit devices probe --json
 
+  edgekit devices probe --host pi@pi5.local
+
   edgekit devices probe --user-agent "Mozilla/5.0 (Linux; Android 10; K) Chrome/143.0.0.0 Mobile Safari/537.36"
+"""
+
+
+_CLEAN_HELP = """Remove what edgekit bench has sent to a device: models, runtimes, edgekit's own part.
+
+[bold]Examples[/bold]
+
+  edgekit devices clean --host pi@pi5.local
 """
 
 
@@ -91,14 +101,23 @@ def probe_device(
         Optional[str],  # noqa: UP045
         typer.Option("--user-agent", help="Ask for a browser instead, by its user agent.", show_default="this machine"),
     ] = None,
+    host: options.Host = None,
+    ssh_config: options.SshConfig = None,
+    device_python: options.DevicePython = None,
     *,
     json: options.Json = False,
 ) -> None:
     """Parse, read the machine, print."""
     from edgekit import devices
     from edgekit.cli.console import output, plain, print_json, table
+    from edgekit.errors import InputError
 
-    machine = devices.this_machine() if user_agent is None else devices.browser(user_agent)
+    if host is not None and user_agent is not None:
+        raise InputError("--user-agent", "a browser is known by it alone", "leave --host off")
+    with options.way(host, ssh_config, device_python, None, False, lambda *_: None) as way:  # noqa: FBT003
+        machine = (
+            way.machine() if way else devices.this_machine() if user_agent is None else devices.browser(user_agent)
+        )
     found = devices.probe(machine)
     if json:
         print_json(found.to_json())
@@ -106,6 +125,21 @@ def probe_device(
         output().print(table("", ("what was read", "value"), _read_rows(found)))
         output().print(plain("\n".join(("", *_verdict(found)))), soft_wrap=True)
     raise typer.Exit(0 if found.device else 1)
+
+
+@app.command("clean", help=_CLEAN_HELP)
+def clean_device(
+    host: Annotated[str, typer.Option("--host", help="The device, as ssh takes it: pi@pi5.local; or adb:SERIAL.")],
+    ssh_config: options.SshConfig = None,
+    device_python: options.DevicePython = None,
+) -> None:
+    """Parse, remove, print."""
+    from edgekit.bench.transports.reach import reach
+    from edgekit.cli.console import output, plain, size
+
+    with reach(host, config=ssh_config, python=device_python) as way:
+        freed = way.clean()
+    output().print(plain(f"removed {size(freed)} from {host}"), soft_wrap=True)
 
 
 def _read_rows(found: Probe) -> list[tuple[str, str]]:

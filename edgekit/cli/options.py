@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+if TYPE_CHECKING:
+    from edgekit.bench.transports.browser import BrowserTransport
+    from edgekit.bench.transports.remote import RemoteTransport
+    from edgekit.devices import DeviceProfile
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the result.")]
@@ -47,6 +54,32 @@ Device = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--device", help="The device's class: edgekit devices list.", show_default="any"),
 ]
+Host = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--host",
+        help="The device, as ssh takes it: pi@pi5.local; or adb:SERIAL, browser:chromium, browser:lan.",
+        show_default="this machine",
+    ),
+]
+SshConfig = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--ssh-config", help="Instead of your own (ssh -F).", show_default=False),
+]
+DevicePython = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--device-python", help="The device's Python, 3.10 or newer.", show_default="python3"),
+]
+Wheelhouse = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--wheelhouse", help="Wheels for the device, instead of downloading them.", show_default=False),
+]
+WebRuntimes = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--web-runtimes", help="A browser's runtimes, instead of downloading them.", show_default=False),
+]
+CleanUp = Annotated[bool, typer.Option("--clean-up", help="Remove what was sent to the device, at the end.")]
+AsTold = Annotated[bool, typer.Option("--as-told", help="Keep to --device where the device says that it is another.")]
 Processes = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--processes", help="Fresh processes.", show_default="10, full 20", min=2),
@@ -76,6 +109,61 @@ Columns = Annotated[
     ),
 ]
 Dynamic = Annotated[str, typer.Option("--dynamic", help="batch: keep the batch dimension open.")]
+
+
+def way(
+    host: str | None,
+    config: Path | None,
+    python: str | None,
+    wheelhouse: Path | None,
+    clean_up: bool,  # noqa: FBT001 - the command line's options, in its order
+    event: Callable[[str, float], None],
+    *,
+    web_runtimes: Path | None = None,
+    profile: DeviceProfile | None = None,
+    wait: float = 600.0,
+) -> AbstractContextManager[RemoteTransport | BrowserTransport | None]:
+    """The way to a device, as a context; of this machine there is none.
+
+    A class that only a browser can be of is measured in this machine's own, unless the host says otherwise.
+
+    Raises:
+        InputError: options of a device without one, or what cannot be meant.
+        TransportError: it cannot be reached or used.
+    """
+    from edgekit.bench.transports.reach import reach
+    from edgekit.errors import InputError
+
+    given = {"--ssh-config": config, "--device-python": python, "--wheelhouse": wheelhouse, "--clean-up": clean_up}
+    given["--web-runtimes"] = web_runtimes
+    if host is None and profile is not None and profile.transports == ("browser",):
+        host = "browser:"
+    if host is not None:
+        return reach(
+            host,
+            config=config,
+            python=python,
+            wheelhouse=wheelhouse,
+            clean_up=clean_up,
+            event=event,
+            web_runtimes=web_runtimes,
+            invite=_invite,
+            wait=wait,
+        )
+    for option, value in given.items():
+        if value:
+            raise InputError(option, "it is of another machine", "give its --host, or leave it off")
+    return nullcontext()
+
+
+def _invite(url: str) -> None:
+    """Tell the address of a page, which no bar may cover; on a terminal also as a code that phones read."""
+    print(f"open this page: {url}", file=sys.stderr, flush=True)  # noqa: T201
+    if sys.stderr.isatty():
+        with suppress(ImportError):
+            import segno
+
+            segno.make(url, micro=False).terminal(out=sys.stderr, compact=True)
 
 
 def name_of(model: str) -> str:

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from edgekit.errors import ExecutionError
+from edgekit.runtime.operators import Operator
 from edgekit.signature import Array, Signature
 
 
@@ -53,6 +55,22 @@ class Engine(ABC):
     def placement(self) -> dict[str, tuple[str, ...]]:
         """The operators of the calls so far by what ran them; empty where the runtime does not tell."""
         return {}
+
+    def operators(
+        self, inputs: Mapping[str, Array], *, warmups: int, calls: int
+    ) -> tuple[list[Operator], Sequence[int]]:
+        """What each operator takes in several calls with the runtime's profiler, and what each call takes then.
+
+        Args:
+            inputs: native ones.
+            warmups: calls before those that count.
+            calls: calls that count.
+
+        Raises:
+            ExecutionError: the runtime has no profiler, or it failed.
+        """
+        del inputs, warmups, calls
+        raise ExecutionError(f"profile a model on {self.name}", "it does not tell operators' times", "leave it off")
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

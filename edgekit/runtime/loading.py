@@ -115,8 +115,8 @@ def target_of(path: Path) -> str | None:
     return _SUFFIXES.get(path.suffix.lower())
 
 
-def choose(bundle: Bundle, target: str | None, scheme: str | None) -> Artifact:
-    """The artifact that suits this machine."""
+def choose(bundle: Bundle, target: str | None, scheme: str | None, formats: Sequence[str] | None = None) -> Artifact:
+    """The artifact that suits this machine, or a device that runs these formats, the preferred one first."""
     named = [
         artifact
         for artifact in bundle.artifacts
@@ -131,6 +131,8 @@ def choose(bundle: Bundle, target: str | None, scheme: str | None) -> Artifact:
         raise InputError(
             "load a verified artifact", f"nothing has executed {listed}", "name one to take it unverified: target=…"
         )
+    if formats is not None:
+        return _for_device(usable, formats)
     here = [artifact for artifact in usable if not _RUNTIMES[artifact.target].missing()]
     if not here:
         runtime = _RUNTIMES[usable[0].target]
@@ -138,6 +140,15 @@ def choose(bundle: Bundle, target: str | None, scheme: str | None) -> Artifact:
     # A float32 model is never passed over for a smaller one that nobody asked for.
     plain = [artifact for artifact in here if artifact.scheme == "float32"] or here
     return min(plain, key=lambda a: (_RUNTIMES[a.target].emulated, a.call_ms is None, a.call_ms or 0.0))
+
+
+def _for_device(usable: Sequence[Artifact], formats: Sequence[str]) -> Artifact:
+    there = [artifact for artifact in usable if artifact.target in formats]
+    if not there:
+        asked = f"run {usable[0].target}/{usable[0].scheme} on the device"
+        raise ExecutionError(asked, f"it runs {', '.join(formats)}", "convert the model to one of these")
+    plain = [artifact for artifact in there if artifact.scheme == "float32"] or there
+    return min(plain, key=lambda a: (formats.index(a.target), a.call_ms is None, a.call_ms or 0.0))
 
 
 def open_engine(

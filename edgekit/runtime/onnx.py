@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from edgekit.errors import ExecutionError, InputError, missing
 from edgekit.runtime.engine import Buffers, Engine
+from edgekit.runtime.operators import Operator, of_onnx_runs
 from edgekit.runtime.placement import of_onnx_profile
 from edgekit.signature import Array, Shape, Signature, TensorSpec
 
@@ -119,6 +121,20 @@ class OnnxEngine(Engine):
     def placement(self) -> dict[str, tuple[str, ...]]:
         """The operators by provider, of a session with a profile; it can be asked once."""
         return of_onnx_profile(Path(self._session.end_profiling())) if self._profiled else {}
+
+    def operators(
+        self, inputs: Mapping[str, Array], *, warmups: int, calls: int
+    ) -> tuple[list[Operator], Sequence[int]]:
+        """From ONNX Runtime's own profile, of a session with one; it can be asked once."""
+        if not self._profiled:
+            raise ExecutionError("profile an ONNX model", "its session has no profile", "load it with profile=folder")
+        durations = [self._timed(inputs) for _ in range(warmups + calls)][warmups:]
+        return of_onnx_runs(Path(self._session.end_profiling()), calls), durations
+
+    def _timed(self, inputs: Mapping[str, Array]) -> int:
+        start = time.perf_counter_ns()
+        self.run(inputs)
+        return time.perf_counter_ns() - start
 
     def _probe(self, inputs: Mapping[str, Array]) -> list[tuple[TensorSpec, Array]]:
         """The outputs' shapes, where the file leaves them open, are what one call gives."""

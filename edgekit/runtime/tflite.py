@@ -15,6 +15,7 @@ import numpy as np
 
 from edgekit.errors import ExecutionError, InputError, missing
 from edgekit.runtime.engine import Buffers, Engine
+from edgekit.runtime.operators import Operator
 from edgekit.runtime.placement import of_tflite_operators
 from edgekit.signature import Array, Shape, Signature, TensorSpec
 
@@ -188,6 +189,20 @@ class TfliteEngine(Engine):
         with self._lock:
             delegate = "+".join(name for name in self.providers if name != _CPU)
             return of_tflite_operators(self._interpreter._get_ops_details(), delegate, _CPU)
+
+    def operators(
+        self, inputs: Mapping[str, Array], *, warmups: int, calls: int
+    ) -> tuple[list[Operator], Sequence[int]]:
+        """From LiteRT's profiler, which has the model compiled a second time."""
+        from edgekit.runtime.litert_profiler import LitertProfiler
+
+        given = self._open.keywords
+        model = Path(given["model_path"]) if "model_path" in given else given["model_content"]
+        profiler = LitertProfiler(model, threads=given["num_threads"], providers=self.providers)
+        names = {detail["index"]: detail["name"] for detail in self._interpreter.get_tensor_details()}
+        listed = self._interpreter._get_ops_details()
+        tensors = {int(one["index"]): tuple(names.get(int(i), "") for i in one["outputs"]) for one in listed}
+        return profiler.operators(inputs, tensors, warmups=warmups, calls=calls)
 
     def _allocate(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         if self._shapes == shapes:

@@ -111,7 +111,7 @@ def test_refusals_come_before_the_measurement(
         **{
             ("bench", model, "--device", one.id): f"it is reached by {', '.join(one.transports)}, not local"
             for one in devices.profiles()
-            if "local" not in one.transports
+            if not {"local", "browser"} & set(one.transports)
         },
     }
     for arguments, why in refused.items():

@@ -256,7 +256,7 @@ def test_energy_of_a_call_where_a_sensor_tells(tmp_path: Path, bench_bundle: Pat
     """A real model beside a Raspberry Pi's power chip that always says 2 W."""
     said = "printf '%s\\n' 'VDD_CORE_A current(7)=2.5A' 'VDD_CORE_V volt(15)=0.8V'"
     host = tree(tmp_path, {"usr/bin/vcgencmd": f'[ "$1" = pmic_read_adc ] && {said}'})
-    how = Settings(SHORT, target="onnx", threads=1, profile=devices.get("raspberry-pi-5"))
+    how = Settings(SHORT, target="onnx", threads=1, profile=devices.get("raspberry-pi-5"), as_told=True)
     found = measure(bench_bundle, how, transport=LocalTransport(host))
     assert found.energy is not None
     assert found.energy["watts"] == pytest.approx(2)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from test_schemas import validator
 
-from edgekit.bench.ci import annotated, junit
-from edgekit.bench.gate import Check, check, parse_percent
+from edgekit.bench.ci import annotated, junit, of_compared, of_result
+from edgekit.bench.compared import compare_results
+from edgekit.bench.gate import Check, check, check_pair, parse_percent
 from edgekit.bench.protocol import Protocol
 from edgekit.bench.result import Result
 from edgekit.bench.stability import Stability
+from edgekit.bench.statistics import Estimate
+from edgekit.cli.app import app
 from edgekit.errors import InputError
 
 SHAKEN = Stability(("other processes kept 1.0 of 2 processors busy",))
@@ -108,7 +114,7 @@ def test_percentages() -> None:
 def test_junit(result: Result) -> None:
     now, old = like(result, 1.5), like(result)
     checks = [*check(now, old, 0.05, ("median", "size")), *check(like(result, stability=SHAKEN, factor=2), old, 0.05)]
-    suite = ET.fromstring(junit(now, checks))
+    suite = ET.fromstring(junit(of_result(now, checks)))
     assert suite.tag == "testsuite"
     assert {name: suite.get(name) for name in ("tests", "failures", "errors")} == {
         "tests": "3", "failures": "1", "errors": "1",
@@ -124,15 +130,74 @@ def test_junit(result: Result) -> None:
     assert properties["stability"] == "stable"
     assert float(properties["median_ns"] or 0) == pytest.approx(now.median.value, abs=1)
     # Without a gate there is one case, of the measurement itself.
-    assert ET.fromstring(junit(now, ())).get("tests") == "1"
+    assert ET.fromstring(junit(of_result(now, ()))).get("tests") == "1"
 
 
 def test_github(result: Result) -> None:
     now = like(result, 1.5, stability=SHAKEN, model={**result.model, "file": "a:b,c\n.edge"})
-    lines = annotated(now, check(now, like(result), 0.05))
+    lines = annotated(of_result(now, check(now, like(result), 0.05)))
     title = "title=edgekit bench a%3Ab%2Cc%0A.edge onnx/float32::"
     assert lines[0].startswith(f"::notice {title}median ")
     assert "(95 %25 interval" in lines[0]
     assert lines[1] == f"::warning {title}unstable: {SHAKEN.reasons[0]}"
     assert lines[2].startswith(f"::error {title}median undecided: 50.0%25 more")
     assert not any("\n" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("found", "stable", "shaken"),
+    [
+        ((1.00, 0.98, 1.02), "passed", "passed"),
+        ((0.80, 0.79, 0.81), "passed", "passed"),
+        # More than is allowed, and more than the first gives over itself.
+        ((1.10, 1.06, 1.14), "failed", "failed"),
+        # More than is allowed, as the first may be of itself.
+        ((1.06, 1.01, 1.14), "passed", "undecided"),
+        ((1.10, 1.04, 1.14), "failed", "undecided"),
+    ],
+)
+def test_two_measured_in_turn(found: tuple[float, float, float], stable: str, shaken: str) -> None:
+    for expected, unstable in ((stable, False), (shaken, True)):
+        checked = check_pair(Estimate(*found), (1 / 1.03, 1.03), 0.05, shaken=unstable)
+        assert checked.outcome == expected
+        assert checked.message.startswith(f"median {expected}: ")
+    assert (
+        "less than the first, 95 % interval -21.0% to -19.0%; allowed +5.0%"
+        in check_pair(Estimate(0.8, 0.79, 0.81), (0.97, 1.03), 0.05, shaken=False).message
+    )
+
+
+def test_a_comparison_in_continuous_integration(result: Result) -> None:
+    compared = compare_results(like(result), like(result, 1.5))
+    checks = [check_pair(compared.ratio, compared.band, 0.05, shaken=False)]
+    told = of_compared(compared, checks)
+    suite = ET.fromstring(junit(told))
+    assert suite.get("name") == "edgekit compare net.edge onnx/float32 and net.edge onnx/float32"
+    assert suite.get("failures") == "1"
+    assert {one.get("name"): one.get("value") for one in suite.iter("property")}["verdict"] == "slower"
+    lines = annotated(told)
+    assert "takes 1.500 of" in lines[0]
+    assert lines[-1].startswith("::error title=edgekit compare net.edge onnx/float32 and net.edge")
+    assert "median failed: 50.0%25 more than the first" in lines[-1]
+
+
+def test_the_commands_gate_on_two_results(
+    result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, one in (("main", like(result)), ("branch", like(result, 1.5))):
+        (tmp_path / f"{name}.json").write_text(json.dumps(one.to_json()))
+    compare = ["compare", "main.json", "branch.json", "--max-regression"]
+    assert app([*compare, "5%", "--junit", "compare.xml", "--github", "--json"], standalone_mode=False) == 1
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    validator("compare").validate(document)
+    assert [one["outcome"] for one in document["gate"]] == ["failed"]
+    assert "::error title=edgekit compare" in said.err
+    assert ET.parse(tmp_path / "compare.xml").getroot().get("failures") == "1"
+    assert app([*compare, "60%"], standalone_mode=False) == 0
+    assert "median passed: 50.0% more than the first" in capsys.readouterr().out
+    with pytest.raises(InputError, match="exists"):
+        app([*compare, "5%", "--junit", "compare.xml"], standalone_mode=False)
+    with pytest.raises(InputError, match="not a percentage"):
+        app([*compare, "5"], standalone_mode=False)

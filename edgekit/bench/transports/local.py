@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import edgekit
+from edgekit.bench.environment import Environment, observe
 from edgekit.bench.host import Host, LocalHost
-from edgekit.bench.transports.transport import Tick
-from edgekit.errors import EdgekitError, ExecutionError
-
-_TICK_SECONDS = 0.5
+from edgekit.bench.transports.transport import TICK_SECONDS, Tick, answer_of, too_long
+from edgekit.devices import Machine, this_machine
 
 
 class LocalTransport:
@@ -33,6 +32,17 @@ class LocalTransport:
             host: where environment and readings come from, if not from this system.
         """
         self.host: Host = host or LocalHost()
+
+    def machine(self) -> Machine:
+        """What this machine says of itself."""
+        return this_machine()
+
+    def environment(self) -> Environment:
+        """This machine as it is now."""
+        return observe(self.host)
+
+    def formats(self) -> None:
+        """What runs here is for the runtimes that are installed to say."""
 
     def work(self, request: Mapping[str, Any], *, timeout: float, tick: Tick) -> dict[str, Any]:
         """One fresh process of this Python."""
@@ -55,7 +65,7 @@ class LocalTransport:
                         worker.stdin.close()
             answers.seek(0)
             messages.seek(0)
-            return _answer(request, answers.read(), messages.read(), worker.returncode)
+            return answer_of(request, answers.read(), messages.read(), worker.returncode)
 
     def _talk(self, worker: subprocess.Popen[bytes], request: Mapping[str, Any], timeout: float, tick: Tick) -> None:
         """Send the request, and wait; standard input stays open, for the worker ends with it."""
@@ -69,13 +79,12 @@ class LocalTransport:
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             try:
-                worker.wait(_TICK_SECONDS)
+                worker.wait(TICK_SECONDS)
             except subprocess.TimeoutExpired:
                 tick()
             else:
                 return
-        asked = f"measure {request['models'][0]['path']}"
-        raise ExecutionError(asked, f"one process took longer than {timeout:g} s", "give a longer --timeout")
+        raise too_long(request, timeout)
 
 
 def _environment() -> dict[str, str]:
@@ -83,15 +92,3 @@ def _environment() -> dict[str, str]:
     root = str(Path(edgekit.__file__).parents[1])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-def _answer(request: Mapping[str, Any], answer: bytes, messages: bytes, code: int) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(answer)
-    except ValueError as error:
-        said = messages.decode("utf-8", "replace").strip().splitlines()
-        why = f"its process ended with code {code}" + (f": {said[-1]}" if said else "")
-        raise ExecutionError(f"measure {request['models'][0]['path']}", why, "run it alone: edgekit run") from error
-    if "error" in document:
-        raise EdgekitError.from_json(document["error"])
-    return document

@@ -111,6 +111,13 @@ class TfliteTap(Tap):
         return comparable(value)
 
 
+def module_of(name: str) -> str:
+    """The module that a tensor's name tells: litert-torch's attributes, or the path before TensorFlow's last node."""
+    parts = name.split(";")
+    paths = [path for path in map(_module_path, parts) if path]
+    return paths[0] if paths else "" if _INTERFACE.rstrip("/") in name else parts[0].rpartition("/")[0]
+
+
 def _layer(name: str) -> str:
     """The layer's path: of litert-torch's names the modules' attributes, of TensorFlow's the last fused node."""
     parts = name.split(";")
@@ -130,5 +137,5 @@ def _module_path(part: str) -> str:
     if _INTERFACE not in part:
         return ""
     # Each step is a class and the attribute that holds it.
-    found = [re.match(r"(?:[\w<>]+\.)*[^_.]+_(.+)$", step) for step in part.partition(_INTERFACE)[2].split("/")]
+    found = [re.match(r"(?:[\w<>]+\.)*_*[^_.]+_(.+)$", step) for step in part.partition(_INTERFACE)[2].split("/")]
     return ".".join(match.group(1) for match in found[1:] if match)
