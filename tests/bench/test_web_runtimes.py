@@ -110,3 +110,8 @@ def test_a_folder_of_npm(tmp_path: Path) -> None:
     (tmp_path / "node_modules" / UTILS / "package.json").write_text('{"version": "1.0.0"}', encoding="utf-8")
     with pytest.raises(InputError, match=f"{UTILS} there is 1.0.0, and the page wants"):
         provide(["tflite"], tmp_path)
+
+
+def test_the_documentation_names_the_pinned_versions() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "benchmarking.md").read_text(encoding="utf-8")
+    assert f"npm install {' '.join(one.wanted for one in packages().values())}\n" in text
