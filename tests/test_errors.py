@@ -12,7 +12,7 @@ from edgekit.errors import BundleError, ConversionError, EdgekitError, InputErro
 # Source: the design's exit codes.
 CODES = {
     "EdgekitError": 4, "VerificationError": 1, "InputError": 2, "BundleError": 2, "MissingDependencyError": 3,
-    "ConversionError": 4, "ExecutionError": 4, "StorageError": 4, "UnsupportedError": 4,
+    "ConversionError": 4, "ExecutionError": 4, "StorageError": 4, "TransportError": 4, "UnsupportedError": 4,
 }  # fmt: skip
 KINDS = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, EdgekitError)]
 

@@ -161,7 +161,9 @@ class TfliteEngine(Engine):
             )
         except (RuntimeError, ValueError):
             return None
-        return (inputs, outputs) if all(one.dtype.kind in "biuf" for one in (*inputs, *outputs)) else None
+        # Of a lone number it gives a copy.
+        usable = all(one.dtype.kind in "biuf" and not one.flags.owndata for one in (*inputs, *outputs))
+        return (inputs, outputs) if usable else None
 
     def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
         """Views of an interpreter's own memory: a call copies nothing.
@@ -175,6 +177,9 @@ class TfliteEngine(Engine):
                 interpreter, tensor = self._interpreter, self._interpreter.tensor
                 inputs = {name: tensor(index)() for name, index in self._inputs.items()}
                 outputs = {name: tensor(index)() for name, index in self._outputs.items()}
+                # A copy of a lone number would keep what it was before the call.
+                if any(one.flags.owndata and one.dtype.kind != "O" for one in (*inputs.values(), *outputs.values())):
+                    raise ValueError("a lone number among inputs or outputs has no memory to share")
             except (RuntimeError, ValueError) as error:
                 # A tensor whose size only a call tells has no memory before it.
                 self._shapes = {}

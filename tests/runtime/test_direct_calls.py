@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit.errors import InputError
+from edgekit.errors import ExecutionError, InputError
 from edgekit.runtime import Session
 from edgekit.runtime.tflite import TfliteEngine
 from edgekit.signature import Array
@@ -175,3 +175,21 @@ def test_repeated_calls_end_where_another_shape_or_a_bound_call_comes_between(bu
     np.testing.assert_array_equal(third(x)[0], wanted)
     engine.buffers({name: x.shape})
     assert third(x) is None
+
+
+class Alone(torch.nn.Module):
+    """A lone number out."""
+
+    def forward(self, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        return (x * k).sum()
+
+
+def test_a_lone_number_has_no_memory_that_can_be_seen(tmp_path: Path) -> None:
+    given = {"x": np.ones((3, 4), np.float32), "k": np.arange(3, dtype=np.float32)}
+    edgekit.convert(Alone().eval(), to="tflite", samples=given, output=tmp_path / "m.edge")
+    session = edgekit.load(tmp_path / "m.edge")
+    for k in (1.0, 2.0, -3.0):
+        (found,) = session.run({"x": given["x"][:1], "k": np.full(1, k, np.float32)}).values()
+        assert found == 4 * k
+    with pytest.raises(ExecutionError, match=r"lone number.*session\.run"):
+        session.bind()
