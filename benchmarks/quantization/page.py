@@ -79,13 +79,11 @@ def _sides(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "| tool | format | scheme | speed-up | accuracy of the small one | loses at most | kept | SQNR, dB | kB |"
     yield "|---|---|---|--:|--:|--:|---|--:|--:|"
     for row in rows:
-        speed = f"{row['speedup']:.2f} ({row['speedup_low']:.2f} to {row['speedup_high']:.2f})"
         metric = "" if row["metric_quantized"] is None else f"{100 * row['metric_quantized']:.2f} %"
         high = "" if row["loss_high"] is None else f"{100 * row['loss_high']:.2f} points"
-        sqnr = "" if row["sqnr_db"] is None else f"{row['sqnr_db']:.1f}"
         cells = (
-            *(row["tool"], row["target"], row["scheme"], speed, metric, high),
-            *("yes" if row["within"] else "no", sqnr, f"{row['bytes'] / 1000:,.0f}"),
+            *(*_what(row), metric, high),
+            *("yes" if row["within"] else "no", *_how_near(row)),
         )
         yield f"| {' | '.join(cells)} |"
 
@@ -94,10 +92,18 @@ def _agreeing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "| tool | format | scheme | speed-up | same answer | SQNR, dB | kB |"
     yield "|---|---|---|--:|--:|--:|--:|"
     for row in rows:
-        speed = f"{row['speedup']:.2f} ({row['speedup_low']:.2f} to {row['speedup_high']:.2f})"
-        sqnr = "" if row["sqnr_db"] is None else f"{row['sqnr_db']:.1f}"
-        cells = (row["tool"], row["target"], row["scheme"], speed, f"{100 * row['agreement']:.1f} %", sqnr)
-        yield f"| {' | '.join(cells)} | {row['bytes'] / 1000:,.0f} |"
+        cells = (*_what(row), f"{100 * row['agreement']:.1f} %", *_how_near(row))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _what(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    speed = f"{row['speedup']:.2f} ({row['speedup_low']:.2f} to {row['speedup_high']:.2f})"
+    return row["tool"], row["target"], row["scheme"], speed
+
+
+def _how_near(row: Mapping[str, Any]) -> tuple[str, str]:
+    sqnr = "" if row["sqnr_db"] is None else f"{row['sqnr_db']:.1f}"
+    return sqnr, f"{row['bytes'] / 1000:,.0f}"
 
 
 def _search(found: Mapping[str, Any]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edgekit.bench.host import LocalHost
+from edgekit.bench.telling import tell
 
 _RUNTIMES = ("numpy", "onnxruntime", "ai_edge_litert", "tflite_runtime", "coremltools")
 # What an interrupted transfer has left is thrown away by the next one that comes so much later.
@@ -203,7 +204,7 @@ class _Agent:
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(self._paths)},
                 )
                 self._worker = worker
-                _tell(worker, request["with"]["request"])
+                tell(worker, request["with"]["request"])
                 code = worker.wait()
                 answers.seek(0)
                 messages.seek(0)
@@ -230,16 +231,6 @@ def _machine() -> dict[str, Any]:
     from edgekit.devices.machine import this_machine
 
     return this_machine().to_json()
-
-
-def _tell(worker: subprocess.Popen[bytes], request: Mapping[str, Any]) -> None:
-    if worker.stdin is None:
-        raise TypeError("the worker was started with a pipe")
-    try:
-        worker.stdin.write(json.dumps(request).encode() + b"\n")
-        worker.stdin.flush()
-    except BrokenPipeError:
-        pass  # it died at once: its messages say why
 
 
 def _sha256(path: Path) -> str:

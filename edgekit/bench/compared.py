@@ -10,13 +10,13 @@ from typing import Any
 
 from edgekit.bench.gate import check_same_environment
 from edgekit.bench.identify import identify, suitable
-from edgekit.bench.measure import Event, Settings, measured_of
+from edgekit.bench.measure import Settings, measured_of
 from edgekit.bench.measured import Measured, undisturbed
 from edgekit.bench.result import Result
 from edgekit.bench.stability import Stability, judge_pair, of_emulator
 from edgekit.bench.statistics import Estimate, figure, null_band, ratio, word_of
 from edgekit.bench.subject import Subject, resolve
-from edgekit.bench.transports import LocalTransport, Transport
+from edgekit.bench.transports import Event, LocalTransport, Transport
 
 SCHEMA = 1  # 1: the first
 # Relative differences below it are ties, however sure they are.

@@ -91,6 +91,19 @@ class Counters:
         )
 
 
+def memory_bytes(key: str, pid: int | str = "self", root: Path = Path("/")) -> int | None:
+    """A figure of ``/proc/PID/status`` (``VmRSS``, ``VmHWM``) in bytes; ``None`` where there is none.
+
+    getrusage would also tell a peak, but of Linux's forks that of the parent too.
+    """
+    try:
+        lines = (root / f"proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    found = [line for line in lines if line.startswith(f"{key}:")]
+    return int(found[0].split()[1]) * 1024 if found else None
+
+
 def yardstick_ns(repeats: int = 400) -> int:
     """The median of the times that a fixed piece of work takes: what it takes more says nothing of any model."""
     values, factor = np.ones(_NUMBERS, np.float32), np.full(_NUMBERS, 0.999, np.float32)

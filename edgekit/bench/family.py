@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench.counters import Counters
+from edgekit.bench.counters import Counters, memory_bytes
 
 
 class FamilyCounters(Counters):
@@ -66,8 +66,8 @@ class Family:
         Chromium calls it a renderer, and has one or two more in reserve, which are smaller; ``None`` without.
         """
         pages = [one for one in below(self._pid, self._root) if b"--type=renderer" in _command(self._root, one)]
-        sizes = [(_status(self._root, one, "VmRSS") or 0, one) for one in pages]
-        return _status(self._root, max(sizes)[1], key) if sizes else None
+        sizes = [(memory_bytes("VmRSS", one, self._root) or 0, one) for one in pages]
+        return memory_bytes(key, max(sizes)[1], self._root) if sizes else None
 
 
 def below(pid: int, root: Path = Path("/")) -> Iterator[int]:
@@ -112,12 +112,3 @@ def _command(root: Path, pid: int) -> bytes:
         return (root / f"proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-def _status(root: Path, pid: int, key: str) -> int | None:
-    try:
-        lines = (root / f"proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return None
-    found = [line for line in lines if line.startswith(f"{key}:")]
-    return int(found[0].split()[1]) * 1024 if found else None

@@ -22,11 +22,8 @@ from edgekit.bench.result import Result
 from edgekit.bench.stability import Stability, disturbance, judge, of_emulator
 from edgekit.bench.statistics import estimate, null
 from edgekit.bench.subject import Subject, resolve
-from edgekit.bench.transports import LocalTransport, Transport
+from edgekit.bench.transports import Event, LocalTransport, Transport
 from edgekit.devices import DeviceProfile
-
-# Says (what is being done, the share of the whole that is done).
-Event = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

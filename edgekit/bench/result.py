@@ -18,6 +18,7 @@ from edgekit.bench.protocol import Protocol
 from edgekit.bench.stability import Stability
 from edgekit.bench.statistics import Estimate, Percentile, estimate, null, percentiles
 from edgekit.errors import InputError
+from edgekit.outputs import written_whole
 
 SCHEMA = 1  # 1: the first
 
@@ -193,6 +194,12 @@ class Result:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError("read a benchmark result", f"it lacks {error}", "measure again") from error
+
+
+def write_result(result: Result, path: Path) -> None:
+    """Write what :func:`read_result` reads, the whole file or none of it."""
+    with written_whole(path) as file:
+        file.write(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False).encode())
 
 
 def read_result(path: Path) -> Result:

@@ -14,12 +14,12 @@ from typing import Any
 import edgekit
 from edgekit import devices
 from edgekit.bench.make import made
-from edgekit.bench.measure import Event, Settings, measure
+from edgekit.bench.measure import Settings, measure
 from edgekit.bench.protocol import FULL, QUICK
-from edgekit.bench.result import Result, read_result
+from edgekit.bench.result import Result, read_result, write_result
 from edgekit.bench.selection import FAILURE_SUFFIX
 from edgekit.bench.suites import Job, Model, Place, Suite
-from edgekit.bench.transports import LocalTransport, Transport
+from edgekit.bench.transports import Event, LocalTransport, Transport
 from edgekit.bundle import Bundle
 from edgekit.errors import EdgekitError, StorageError
 from edgekit.outputs import written_whole
@@ -146,8 +146,7 @@ class _Run:
             event=lambda _, done: self.event(step, (self.number + done) / total),
             best_yardstick=self.best_yardstick,
         )
-        with written_whole(file) as written:
-            written.write(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False).encode())
+        write_result(result, file)
         self.seconds.append(time.monotonic() - started)
         self.kept(result)
         self._done(Measurement(job, result, file, earlier=False))

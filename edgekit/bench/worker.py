@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 import edgekit
-from edgekit.bench.counters import Counters, yardstick_ns
+from edgekit.bench.counters import Counters, memory_bytes, yardstick_ns
 from edgekit.bench.protocol import Protocol
 from edgekit.errors import EdgekitError, ExecutionError, InputError
 from edgekit.runtime.loading import available_providers, import_runtime, load
@@ -119,11 +119,11 @@ def _sustain(request: Mapping[str, Any]) -> dict[str, Any]:
 def _remember(request: Mapping[str, Any]) -> dict[str, Any]:
     """Memory before the model is there and at its peak, with nothing else in the process."""
     import_runtime(request["models"][0]["target"])
-    before = _memory("VmRSS")
+    before = memory_bytes("VmRSS")
     model = _Opened(request["models"][0], request)
     for _ in range(Protocol.from_json(request["protocol"]).memory_calls):
         model.call()
-    return {"before_bytes": before, "peak_bytes": _memory("VmHWM"), "versions": _versions()}
+    return {"before_bytes": before, "peak_bytes": memory_bytes("VmHWM"), "versions": _versions()}
 
 
 def _place(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,19 +254,6 @@ def _block(call: _Call, loops: int) -> int:
     for _ in repeat(None, loops):
         call()
     return time.perf_counter_ns() - start
-
-
-def _memory(key: str) -> int | None:
-    """A figure of /proc/self/status in bytes; ``None`` where there is none.
-
-    getrusage would also tell a peak, but of Linux's forks that of the parent too.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return None
-    found: Sequence[str] = [line for line in lines if line.startswith(f"{key}:")]
-    return int(found[0].split()[1]) * 1024 if found else None
 
 
 def _versions() -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edgekit.bench.gate import Check
     from edgekit.bench.measure import Settings
     from edgekit.bench.result import Result
+    from edgekit.bench.transports import Event, Transport
 
 HELP = """Measure a model, here or on a device: latency, cold start, memory, and whether the figures would come again.
 
@@ -96,9 +98,8 @@ def bench(
     from edgekit.bench.gate import check, check_metrics, parse_percent
     from edgekit.bench.history import History
     from edgekit.bench.measure import measure
-    from edgekit.bench.result import read_result
+    from edgekit.bench.result import read_result, write_result
     from edgekit.cli.history import best_yardstick, keep
-    from edgekit.cli.progress import Bar
     from edgekit.outputs import check_new_file
 
     for path in filter(None, (output, junit)):
@@ -107,32 +108,20 @@ def bench(
     metrics = options.parse_list(gate_on)
     if baseline is not None:
         check_metrics(metrics, baseline)
-    settings = settings_of(full, processes, threads, provider, device, target, scheme, samples, seed, timeout)
+    settings = settings_of(full, processes, threads, provider, device, target, scheme, samples, seed, timeout, as_told)
     if profile:
         settings = replace(settings, profile_operators=True)
     if sustained:
         settings = replace(settings, sustained=options.parse_duration("--sustained", sustained))
-    settings = replace(settings, as_told=as_told)
     known = None if no_history else History(file)
-    with (
-        Bar(quiet=quiet) as bar,
-        options.way(
-            host,
-            ssh_config,
-            device_python,
-            wheelhouse,
-            clean_up,
-            bar.event,
-            web_runtimes=web_runtimes,
-            profile=settings.profile,
-            wait=timeout,
-        ) as way,
-    ):
+    there = (host, ssh_config, device_python, wheelhouse, clean_up, web_runtimes)
+    with reached(*there, settings, quiet=quiet) as (way, event):
         best = partial(best_yardstick, known)
-        result = measure(model, settings, transport=way, event=bar.event, best_yardstick=best)
+        result = measure(model, settings, transport=way, event=event, best_yardstick=best)
     if known is not None:
         keep(result, known)
-    _write_result(result, output)
+    if output is not None:
+        write_result(result, output)
     checks = check(result, baseline, limit, metrics, anywhere=across) if baseline else ()
     told = of_result(result, checks)
     write_junit(told, junit)
@@ -154,6 +143,7 @@ def settings_of(
     samples: Path | None,
     seed: int,
     timeout: float,
+    as_told: bool = False,  # noqa: FBT001, FBT002
 ) -> Settings:
     """How to measure, from the options that bench and compare share.
 
@@ -177,17 +167,40 @@ def settings_of(
         profile=devices.get(device) if device else None,
         seed=seed,
         timeout=timeout,
+        as_told=as_told,
     )
 
 
-def _write_result(result: Result, path: Path | None) -> None:
-    import json
+@contextmanager
+def reached(
+    host: str | None,
+    ssh_config: Path | None,
+    device_python: str | None,
+    wheelhouse: Path | None,
+    clean_up: bool,  # noqa: FBT001 - the command line's options, in its order
+    web_runtimes: Path | None,
+    settings: Settings,
+    *,
+    quiet: bool,
+) -> Iterator[tuple[Transport | None, Event]]:
+    """The way to a device, and a bar that is told what is done there."""
+    from edgekit.cli.progress import Bar
 
-    from edgekit.outputs import written_whole
-
-    if path is not None:
-        with written_whole(path) as file:
-            file.write(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False).encode())
+    with (
+        Bar(quiet=quiet) as bar,
+        options.way(
+            host,
+            ssh_config,
+            device_python,
+            wheelhouse,
+            clean_up,
+            bar.event,
+            web_runtimes=web_runtimes,
+            profile=settings.profile,
+            wait=settings.timeout,
+        ) as way,
+    ):
+        yield way, bar.event
 
 
 def write_junit(report: Report, path: Path | None) -> None:

@@ -71,13 +71,10 @@ def compare(
     json: options.Json = False,  # noqa: FBT002
 ) -> None:
     """Parse, measure or read, print."""
-    from dataclasses import replace
-
     from edgekit.bench.ci import of_compared
     from edgekit.bench.compared import compare_models, compare_results
     from edgekit.bench.gate import check_pair, parse_percent
-    from edgekit.cli.bench import annotate, settings_of, write_junit
-    from edgekit.cli.progress import Bar
+    from edgekit.cli.bench import annotate, reached, settings_of, write_junit
     from edgekit.errors import InputError
     from edgekit.outputs import check_new_file
 
@@ -91,23 +88,11 @@ def compare(
         asked, why = f"compare {first} with {second}", "one is a model and the other a result"
         raise InputError(asked, why, "give two models, or two results")
     else:
-        how = settings_of(full, processes, threads, provider, device, target, scheme, samples, seed, timeout)
-        each = _each(replace(how, as_told=as_told), artifacts)
-        with (
-            Bar(quiet=quiet) as bar,
-            options.way(
-                host,
-                ssh_config,
-                device_python,
-                wheelhouse,
-                clean_up,
-                bar.event,
-                web_runtimes=web_runtimes,
-                profile=how.profile,
-                wait=timeout,
-            ) as way,
-        ):
-            found = compare_models([Path(first), Path(second)], each, transport=way, event=bar.event)
+        how = settings_of(full, processes, threads, provider, device, target, scheme, samples, seed, timeout, as_told)
+        each = _each(how, artifacts)
+        there = (host, ssh_config, device_python, wheelhouse, clean_up, web_runtimes)
+        with reached(*there, how, quiet=quiet) as (way, event):
+            found = compare_models([Path(first), Path(second)], each, transport=way, event=event)
     shaken = bool(found.stability.reasons)
     checks = () if limit is None else (check_pair(found.ratio, found.band, limit, shaken=shaken),)
     told = of_compared(found, checks)

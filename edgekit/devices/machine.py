@@ -59,6 +59,12 @@ class Machine:
         found: dict[str, Any] = known(asdict(self))
         return found
 
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Machine:
+        """The machine that :meth:`to_json` wrote."""
+        values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in data.items()}
+        return Machine(**values)
+
 
 def browser(user_agent: str) -> Machine:
     """A browser, of which only the user agent is known."""

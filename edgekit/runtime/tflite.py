@@ -154,16 +154,19 @@ class TfliteEngine(Engine):
 
     def _seen(self) -> _Seen | None:
         """The interpreter's own memory of inputs and outputs; ``None`` where one has none that stays."""
-        tensor = self._interpreter.tensor
         try:
-            inputs, outputs = (
-                tuple(tensor(index)() for index in side.values()) for side in (self._inputs, self._outputs)
-            )
+            inputs, outputs = (tuple(self._views(side).values()) for side in (self._inputs, self._outputs))
         except (RuntimeError, ValueError):
             return None
-        # Of a lone number it gives a copy.
-        usable = all(one.dtype.kind in "biuf" and not one.flags.owndata for one in (*inputs, *outputs))
-        return (inputs, outputs) if usable else None
+        return (inputs, outputs) if all(one.dtype.kind in "biuf" for one in (*inputs, *outputs)) else None
+
+    def _views(self, side: Mapping[str, int]) -> dict[str, Array]:
+        """The interpreter's memory of inputs or outputs, by name."""
+        views = {name: self._interpreter.tensor(index)() for name, index in side.items()}
+        # Of a lone number it gives a copy, which would keep what it was before the call.
+        if any(one.flags.owndata and one.dtype.kind != "O" for one in views.values()):
+            raise ValueError("a lone number among inputs or outputs has no memory to share")
+        return views
 
     def buffers(self, shapes: Mapping[str, tuple[int, ...]]) -> Buffers:
         """Views of an interpreter's own memory: a call copies nothing.
@@ -174,12 +177,8 @@ class TfliteEngine(Engine):
             self._alone()
             try:
                 self._allocate(shapes)
-                interpreter, tensor = self._interpreter, self._interpreter.tensor
-                inputs = {name: tensor(index)() for name, index in self._inputs.items()}
-                outputs = {name: tensor(index)() for name, index in self._outputs.items()}
-                # A copy of a lone number would keep what it was before the call.
-                if any(one.flags.owndata and one.dtype.kind != "O" for one in (*inputs.values(), *outputs.values())):
-                    raise ValueError("a lone number among inputs or outputs has no memory to share")
+                interpreter = self._interpreter
+                inputs, outputs = self._views(self._inputs), self._views(self._outputs)
             except (RuntimeError, ValueError) as error:
                 # A tensor whose size only a call tells has no memory before it.
                 self._shapes = {}

@@ -173,10 +173,8 @@ class Workshop:
             if look:
                 shown = self._prepared.signature, self._prepared.samples, self._request.threads
                 speed = glanced(target, made, *shown)
-        except EdgekitError as known:
-            error = str(known)
-        except Exception as unknown:  # noqa: BLE001 - whatever a vendor raises is this candidate's failure
-            error = self._failure(candidate, unknown)
+        except Exception as raised:  # noqa: BLE001 - whatever a vendor raises is this candidate's failure
+            error = self._failure(candidate, raised)
         return _Begun(made, speed, error, time.perf_counter() - started)
 
     def _try(self, candidate: Candidate, rival: Rival | None) -> Tried:
@@ -201,14 +199,14 @@ class Workshop:
             if verdict.speed is not None and base is not None and base.call_ms is not None:
                 # Timed in turn with float32: on a busy machine the ratio is what can be trusted.
                 call_ms = base.call_ms / verdict.speed.speedup
-        except EdgekitError as error:
-            return Tried(candidate, None, None, 0, None, time.perf_counter() - started, str(error))
         except Exception as error:  # noqa: BLE001 - whatever a vendor raises is this candidate's failure
             told = self._failure(candidate, error)
             return Tried(candidate, None, None, 0, None, time.perf_counter() - started, told)
         return Tried(candidate, made, verdict, size, call_ms, time.perf_counter() - started, verdict.reason)
 
     def _failure(self, candidate: Candidate, error: Exception) -> str:
+        if isinstance(error, EdgekitError):
+            return str(error)
         asked = f"convert to {candidate.target} {candidate.scheme}"
         return str(as_conversion_error(error, asked, candidate.name, self._prepared.source))
 

@@ -21,15 +21,13 @@ from edgekit.bench.transports.browser_here import BrowserHere
 from edgekit.bench.transports.page_facts import UnknownHost, environment_of, name_of
 from edgekit.bench.transports.page_model import PageEngine, PageModel
 from edgekit.bench.transports.page_server import PageServer
-from edgekit.bench.transports.transport import TICK_SECONDS, Tick, too_long
+from edgekit.bench.transports.transport import TICK_SECONDS, Event, Tick, too_long
 from edgekit.devices import Machine
 from edgekit.devices import browser as browser_of
 from edgekit.errors import EdgekitError, ExecutionError, InputError
 from edgekit.runtime.session import Session
 from edgekit.signature import Array
 
-# Says (what is being done, the share of it that is done).
-Event = Callable[[str, float], None]
 _PROVIDERS = {"onnx": ("webgpu", "wasm"), "tflite": ("WebGPU", "XNNPACK")}
 _FACTS_SECONDS = 60.0
 _PAUSE = 0.05
@@ -72,6 +70,7 @@ class BrowserTransport:
         self._browser = BrowserHere(engine, arguments) if engine is not None else None
         self.host: Host = LocalHost() if engine is not None else UnknownHost()
         self._models: dict[tuple[Any, ...], PageModel] = {}
+        self._packages: dict[frozenset[str], dict[str, Path]] = {}
         self._known: dict[str, Any] | None = None
         self._marked = time.monotonic()
         try:
@@ -112,8 +111,11 @@ class BrowserTransport:
         """One fresh browser, or page, from a request to its answer."""
         act = {"placement": self._check, "memory": self._remember}.get(request["pass"], self._run)
         self._check_request(request)
-        targets = [one["target"] for one in request["models"]]
-        self._server.packages = web_runtimes.provide(targets, self._runtimes, self._event)
+        targets = frozenset(one["target"] for one in request["models"])
+        if targets not in self._packages:
+            # Digests of archives of 40 MB are told once, not for every process.
+            self._packages[targets] = web_runtimes.provide(sorted(targets), self._runtimes, self._event)
+        self._server.packages = self._packages[targets]
         until = time.monotonic() + timeout
         try:
             return act(request, _Patience(until, tick, lambda: too_long(request, timeout)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import edgekit
 from edgekit.bench.environment import Environment, observe
 from edgekit.bench.host import Host, LocalHost
+from edgekit.bench.telling import tell
 from edgekit.bench.transports.transport import TICK_SECONDS, Tick, answer_of, too_long
 from edgekit.devices import Machine, this_machine
 
@@ -68,14 +68,8 @@ class LocalTransport:
             return answer_of(request, answers.read(), messages.read(), worker.returncode)
 
     def _talk(self, worker: subprocess.Popen[bytes], request: Mapping[str, Any], timeout: float, tick: Tick) -> None:
-        """Send the request, and wait; standard input stays open, for the worker ends with it."""
-        if worker.stdin is None:
-            raise TypeError("the worker was started with a pipe")
-        try:
-            worker.stdin.write(json.dumps(request).encode() + b"\n")
-            worker.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died at once: its messages say why
+        """Send the request, and wait."""
+        tell(worker, request)
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             try:

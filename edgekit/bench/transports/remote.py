@@ -16,7 +16,7 @@ from edgekit.bench.environment import Environment
 from edgekit.bench.host import Host
 from edgekit.bench.transports import payload
 from edgekit.bench.transports.connection import Connection, ConnectionLostError
-from edgekit.bench.transports.transport import TICK_SECONDS, Tick, answer_of, too_long
+from edgekit.bench.transports.transport import TICK_SECONDS, Event, Tick, answer_of, too_long
 from edgekit.bundle.digest import companions, file_digest, tree_digest
 from edgekit.devices import Machine
 
@@ -25,8 +25,6 @@ _T = TypeVar("_T")
 _PIECE = 1 << 18
 # A device that reboots, or a network that comes back, takes about so long.
 _PAUSES = (1.0, 3.0, 9.0, 27.0)
-# Says (what is being done, the share of it that is done).
-Event = Callable[[str, float], None]
 
 
 class RemoteTransport:
@@ -106,9 +104,7 @@ class RemoteTransport:
 
     def machine(self) -> Machine:
         """What the device says of itself."""
-        said: dict[str, Any] = self.ask("machine")
-        tuples: dict[str, Any] = {key: tuple(one) for key, one in said.items() if isinstance(one, list)}
-        return Machine(**(said | tuples))
+        return Machine.from_json(self.ask("machine"))
 
     def environment(self) -> Environment:
         """The device as it is now."""

@@ -14,6 +14,8 @@ from edgekit.errors import EdgekitError, ExecutionError
 # Called about twice a second while a worker runs.
 Tick = Callable[[], None]
 TICK_SECONDS = 0.5
+# Says (what is being done, the share of the whole that is done).
+Event = Callable[[str, float], None]
 
 
 class Transport(Protocol):

@@ -15,15 +15,14 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from edgekit.bench.transports.transport import Event
 from edgekit.errors import InputError, StorageError, TransportError
 
-# Says (what is being done, the share of it that is done).
-Event = Callable[[str, float], None]
 _OF_TARGET = {"onnx": ("onnxruntime-web",), "tflite": ("@litertjs/core", "@litertjs/wasm-utils")}
 _REGISTRY = "https://registry.npmjs.org"
 _SECONDS = 300
