@@ -24,7 +24,7 @@ from edgekit.signature import Array
 from edgekit.tune.candidate import Candidate, Tried
 from edgekit.tune.journal import Journal
 from edgekit.verify.compare import sqnr_db
-from edgekit.verify.execute import execute, glanced
+from edgekit.verify.execute import execute, glanced, timed_together
 from edgekit.verify.speed import Rival, Speed
 
 # Samples by which layers are ordered.
@@ -195,14 +195,47 @@ class Workshop:
                 rival=rival,
                 at_a_glance=begun.speed,
             )
-            base = self.journal.get(Candidate(target, "float32"))
-            if verdict.speed is not None and base is not None and base.call_ms is not None:
-                # Timed in turn with float32: on a busy machine the ratio is what can be trusted.
-                call_ms = base.call_ms / verdict.speed.speedup
+            if verdict.speed is not None:
+                call_ms = self._call_ms(target, verdict.speed) or call_ms
         except Exception as error:  # noqa: BLE001 - whatever a vendor raises is this candidate's failure
             told = self._failure(candidate, error)
             return Tried(candidate, None, None, 0, None, time.perf_counter() - started, told)
         return Tried(candidate, made, verdict, size, call_ms, time.perf_counter() - started, verdict.reason)
+
+    def run_off(self, several: Sequence[Tried]) -> list[Tried]:
+        """Candidates of one target that were timed before, timed once more in one run, unless they were.
+
+        Args:
+            several: two or more of them.
+        """
+        target = several[0].candidate.target
+        speeds_so_far = [one.verdict.speed for one in several if one.verdict is not None]
+        if len({speed.float32_ms for speed in speeds_so_far if speed is not None}) == 1:
+            return list(several)
+        self._step(f"time {len(several)} {target} files beside each other")
+        files = {one.candidate.name: one.made for one in several if one.made is not None}
+        shown = self._prepared.signature, self._prepared.samples, self._request.threads
+        try:
+            speeds = timed_together(target, files, *shown)
+        except Exception as error:  # noqa: BLE001 - whatever a runtime raises: each has its own measurement
+            self._step(self._failure(several[0].candidate, error))
+            return list(several)
+        again = [self._timed_as(one, speeds[one.candidate.name]) for one in several]
+        for one in again:
+            self.journal.add(one)
+        return again
+
+    def _timed_as(self, one: Tried, speed: Speed) -> Tried:
+        """A candidate with another measurement of its speed; what two said of slower or faster stands."""
+        if one.verdict is None or one.verdict.speed is None:
+            return one
+        verdict = replace(one.verdict, speed=replace(speed, word=one.verdict.speed.word))
+        return replace(one, verdict=verdict, call_ms=self._call_ms(one.candidate.target, speed) or speed.ms)
+
+    def _call_ms(self, target: str, speed: Speed) -> float | None:
+        """Timed in turn with float32: on a busy machine the ratio is what can be trusted."""
+        base = self.journal.get(Candidate(target, "float32"))
+        return None if base is None or base.call_ms is None else base.call_ms / speed.speedup
 
     def _failure(self, candidate: Candidate, error: Exception) -> str:
         if isinstance(error, EdgekitError):

@@ -6,6 +6,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edgekit.errors import ExecutionError, UnsupportedError
@@ -14,7 +15,7 @@ from edgekit.runtime.loading import executable, open_engine
 from edgekit.runtime.session import Session
 from edgekit.signature import Array, Signature
 from edgekit.verify.compare import compare
-from edgekit.verify.speed import Rival, Speed, beside, glance
+from edgekit.verify.speed import Rival, Speed, beside, glance, together
 from edgekit.verify.tolerance import Tolerance
 from edgekit.verify.verdict import Verdict
 
@@ -110,6 +111,26 @@ def glanced(
         return glance(*calls) if calls is not None else None
     except ExecutionError:  # running it on the samples says why
         return None
+
+
+def timed_together(
+    target: str, several: Mapping[str, Made], signature: Signature, samples: Samples, threads: int | None = None
+) -> dict[str, Speed]:
+    """The speeds of files of one target, all timed in one run: their ratios are what a busy machine leaves alone.
+
+    Args:
+        target: the format.
+        several: the files, by any name, each made of the same float32 file and executed before.
+        signature: the bundle's.
+        samples: the first of which they are timed on.
+        threads: threads of the runtime.
+    """
+    inputs = next(iter(samples.runs()))
+    opened = {name: _opened(target, made, signature, threads) for name, made in several.items()}
+    base = next(made.base for made in several.values() if made.base is not None)
+    float32 = _opened(target, base, signature, threads)
+    calls = {name: partial(session.run, inputs) for name, session in opened.items()}
+    return together(partial(float32.run, inputs), calls)
 
 
 _Calls = tuple[Callable[[], object], Callable[[], object]]

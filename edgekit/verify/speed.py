@@ -11,6 +11,7 @@ from edgekit.bench import compare_callables
 # Slower or faster by less is no difference that anybody would notice.
 _SMALLEST = 0.05
 _SECONDS, _ROUNDS = 3.0, 12
+_FLOAT32 = "float32"
 # A second tells where the difference is plain.
 _GLANCE, _PLAIN = 1.0, 1.25
 
@@ -96,20 +97,39 @@ def glance(float32: Callable[[], object], quantized: Callable[[], object]) -> Sp
     return _timed(float32, quantized, _GLANCE, 0)
 
 
+def together(float32: Callable[[], object], several: Mapping[str, Callable[[], object]]) -> dict[str, Speed]:
+    """Time the calls of several files in turn, so that their speeds can be told apart: a second and a half for each.
+
+    Args:
+        float32: one call of the float32 file.
+        several: one call of each of the others, by any name, on the same input.
+    """
+    return _in_turn(float32, several, _SECONDS / 2 * (len(several) + 1), 0)
+
+
 def _timed(float32: Callable[[], object], quantized: Callable[[], object], seconds: float, seed: int) -> Speed:
+    return _in_turn(float32, {"quantized": quantized}, seconds, seed)["quantized"]
+
+
+def _in_turn(
+    float32: Callable[[], object], several: Mapping[str, Callable[[], object]], seconds: float, seed: int
+) -> dict[str, Speed]:
     found = compare_callables(
-        {"float32": float32, "quantized": quantized},
+        {_FLOAT32: float32, **several},
         min_rounds=_ROUNDS,
         max_seconds=seconds,
         smallest_difference=_SMALLEST,
         seed=seed,
     )
-    ratio, medians = found.ratio, found.medians_ns
-    return Speed(
-        speedup=1 / ratio.value,
-        low=1 / ratio.high,
-        high=1 / ratio.low,
-        word=found.verdict,
-        ms=medians["quantized"] / 1e6,
-        float32_ms=medians["float32"] / 1e6,
-    )
+    medians, words = found.medians_ns, found.verdicts
+    return {
+        name: Speed(
+            speedup=1 / ratio.value,
+            low=1 / ratio.high,
+            high=1 / ratio.low,
+            word=words[name],
+            ms=medians[name] / 1e6,
+            float32_ms=medians[_FLOAT32] / 1e6,
+        )
+        for name, ratio in found.ratios.items()
+    }

@@ -166,6 +166,35 @@ def test_what_cannot_win_is_measured_on_fewer_samples(
     assert dynamic.metric.samples == (50 if for_speed and dynamic.verdict.speed.word == "slower" else every)
 
 
+def test_leaders_are_timed_once_more_in_one_run(network: Any, labels: str, tmp_path: Path) -> None:
+    request = ConvertRequest(model="network", targets=("tflite",), labels=labels, metric="accuracy", threads=1)
+    prepared = prepare(request, lambda _: None, network, RawSamples({"": IMAGES[800:]}, "nameless", "an array"))
+    journal, steps = Journal(tmp_path, ""), list[str]()
+    shop = Workshop(prepared, request, reference_runs(prepared), journal, tmp_path, steps.append, for_speed=True)
+    base = shop.tried(Candidate("tflite", "float32"))
+    measured = [shop.tried(Candidate("tflite", scheme)) for scheme in ("int8-weights", "int8-dynamic")]
+    # As if each had been timed in a lucky moment.
+    lucky = [Speed(99.0, 98.0, 100.0, "faster", 0.01, ms) for ms in (0.98, 0.99)]
+    leaders = [
+        replace(one, verdict=replace(one.verdict, speed=speed))
+        for one, speed in zip(measured, lucky, strict=True)
+        if one.verdict is not None
+    ]
+    again = shop.run_off(leaders)
+    assert steps[-1] == "time 2 tflite files beside each other"
+    speeds = [one.verdict.speed for one in again if one.verdict is not None and one.verdict.speed is not None]
+    assert [one.candidate for one in again] == [one.candidate for one in measured]
+    assert speeds[0].float32_ms == speeds[1].float32_ms, "not of one run"
+    assert base.call_ms is not None
+    for one, speed in zip(again, speeds, strict=True):
+        assert 0.05 < speed.low <= speed.speedup <= speed.high < 20
+        assert one.call_ms == pytest.approx(base.call_ms / speed.speedup)
+        assert Journal(tmp_path, "").get(one.candidate) == one
+    # What was timed in one run is not timed again.
+    assert shop.run_off(again) == again
+    assert len(steps) == len(set(steps))
+
+
 def test_layers_that_the_runtime_joins_are_left_in_float(tmp_path: Path) -> None:
     """A linear layer over a sequence is a MatMul and an Add: one node, of another name, once it is to be quantized."""
     torch.manual_seed(0)
