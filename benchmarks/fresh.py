@@ -45,7 +45,9 @@ def bench(bundle: Path, target: str, *options: str) -> dict[str, Any]:
         target: which artifact.
         options: more of the command's.
     """
-    command = ["-m", "edgekit", "bench", str(bundle), "--target", target, "--json", "--no-history", "--quiet"]
+    command = ["-m", "edgekit", "bench", str(bundle), "--target", target, "--json", "--quiet"]
+    # A history of its own: what this machine has needed before is part of the verdict.
+    os.environ["EDGEKIT_HISTORY"] = str(bundle.with_name("history.sqlite"))
     result: dict[str, Any] = json.loads(python([*command, *options]))
     return result
 

@@ -232,7 +232,7 @@ def details(results: Sequence[Result]) -> list[dict[str, Any]]:
             "title": f"{one.model['file']}: {name_of(one)}",
             "state": _STATES.get(one.stability.verdict, "unknown"),
             "word": one.stability.verdict,
-            "calls": f"{one.calls:,} calls in {len(one.used)} processes",
+            "calls": one.extent,
             "reasons": one.stability.reasons,
             "distribution": _distribution(one),
             "sustained": _sustained(one),
@@ -246,16 +246,16 @@ def details(results: Sequence[Result]) -> list[dict[str, Any]]:
 def _distribution(result: Result) -> dict[str, Any]:
     """One row a process: the middle half of its calls as a box, nine tenths as a line, and the median."""
     shares = (5, 25, 50, 75, 95)
-    quantiles = [np.percentile(one.calls_ns, shares) for one in result.processes]
+    counted = result.counted
+    shown = [counted.get(number, one) for number, one in enumerate(result.processes)]
+    quantiles = [np.percentile(one.calls_ns, shares) for one in shown]
     axis = Axis.of([float(value) for row in quantiles for value in row])
-    used = {id(one) for one in result.used}
     made = [
         {
             "at": [axis.at(float(value)) for value in row],
-            "disturbed": one.disturbed,
-            "used": id(one) in used,
+            "used": index - 1 in counted,
             "text": f"process {index}: median {number_of(float(row[2]))}"
-            + (f", {one.disturbed}" if one.disturbed else ""),
+            + ("" if index - 1 in counted else f", {one.disturbed or 'slowed'}"),
         }
         for index, (one, row) in enumerate(zip(result.processes, quantiles, strict=True), 1)
     ]
@@ -264,7 +264,7 @@ def _distribution(result: Result) -> dict[str, Any]:
         "rows": made,
         "ticks": axis.ticks(number_of),
         "median": median,
-        "disturbed": any(r["disturbed"] for r in made),
+        "aside": not all(row["used"] for row in made),
     }
 
 

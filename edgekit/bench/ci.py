@@ -118,7 +118,7 @@ def annotated(report: Report) -> list[str]:
 
 
 def _seconds(processes: Iterable[Measured]) -> float:
-    return sum(sum(one.durations_ns) for one in processes) / 1e9
+    return sum(one.seconds for one in processes)
 
 
 def _name(model: Mapping[str, Any], stability: Stability) -> str:

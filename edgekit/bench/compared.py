@@ -11,7 +11,7 @@ from typing import Any
 from edgekit.bench.gate import check_same_environment
 from edgekit.bench.identify import identify, suitable
 from edgekit.bench.measure import Settings, measured_of
-from edgekit.bench.measured import Measured, undisturbed
+from edgekit.bench.measured import Measured, counted, filled, shortest
 from edgekit.bench.result import Result
 from edgekit.bench.stability import Stability, judge_pair, of_emulator
 from edgekit.bench.statistics import Estimate, figure, null_band, ratio, word_of
@@ -132,8 +132,7 @@ def compare_models(
             for path, one in zip(models, settings, strict=True)
         ]
         turns = _turns([*subjects, subjects[0]], how, way, event)
-    columns = list(zip(*turns, strict=True))
-    used = [[one.calls_ns for one in undisturbed(column, how.protocol.processes)] for column in columns]
+    used = [[one.calls_ns for one in column] for column in zip(*counted(turns, how.protocol).values(), strict=True)]
     null = ratio(used[2], used[0], paired=True, seed=how.seed)
     return Compared(
         first=subjects[0].to_json(),
@@ -142,7 +141,7 @@ def compare_models(
         medians_ns=(figure(used[0]), figure(used[1])),
         ratio=ratio(used[1], used[0], paired=True, seed=how.seed),
         null=null,
-        stability=of_emulator(judge_pair(columns[0], how.protocol, null), way.environment().emulated),
+        stability=of_emulator(judge_pair(turns, how.protocol, null), way.environment().emulated),
         processes=tuple(turns),
     )
 
@@ -152,10 +151,11 @@ def _turns(
 ) -> list[tuple[Measured, ...]]:
     """What each fresh process measured of each model; more processes where the first were disturbed."""
     protocol, turns = how.protocol, list[tuple[Measured, ...]]()
-    while len(turns) < protocol.most_processes and sum(not one[0].disturbed for one in turns) < protocol.processes:
+    while len(turns) < protocol.most_processes and not filled(turns, protocol):
         most = max(protocol.processes, len(turns) + 1)
         event(f"process {len(turns) + 1} of {most}", len(turns) / most)
-        request = replace(how, seed=how.seed + len(turns)).request("time", subjects)
+        asked = replace(how, seed=how.seed + len(turns))
+        request = asked.request("time", subjects, quiet_ns=shortest(turns))
         turns.append(tuple(measured_of(transport.work(request, timeout=how.timeout, tick=lambda: None))))
     return turns
 

@@ -13,10 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgekit.bench.measured import yardstick
 from edgekit.bench.result import Result
+from edgekit.bench.slices import quiet_ns
 from edgekit.errors import InputError, StorageError
 
 # The file's own version (PRAGMA user_version). 1: the first.
@@ -100,8 +98,8 @@ class History:
             "low_ns": result.median.low,
             "high_ns": result.median.high,
             "verdict": result.stability.verdict,
-            "machine": _machine(result.identity),
-            "yardstick_ns": float(np.median([yardstick(one) for one in result.used])),
+            "machine": _text(result.likeness),
+            "yardstick_ns": quiet_ns([ns for one in result.processes for ns in one.yardstick_ns]),
             "document": document,
         }
         names = ", ".join(row)
@@ -143,8 +141,22 @@ class History:
             raise InputError(f"result {number}", f"{self.path} does not have it", "see edgekit history")
         return Result.from_json(json.loads(zlib.decompress(row[0])))
 
-    def best_yardstick(self, identity: Mapping[str, Any]) -> float | None:
-        """The shortest time that fixed work has lately taken on the machine of a result; ``None`` if never measured.
+    def readable(self, entry: Entry) -> Result | None:
+        """An entry's result; ``None`` where it was measured by another version of the protocol.
+
+        Raises:
+            StorageError: the file is no history, or cannot be read.
+        """
+        try:
+            return self.result(entry.id)
+        except InputError:
+            return None
+
+    def best_yardstick(self, likeness: Mapping[str, Any]) -> float | None:
+        """The shortest time that fixed work has lately taken beside what is alike; ``None`` if never measured.
+
+        Args:
+            likeness: :attr:`edgekit.bench.result.Result.likeness`.
 
         Raises:
             StorageError: the file is no history, or cannot be read.
@@ -153,7 +165,7 @@ class History:
             return None
         query = "SELECT min(yardstick_ns) FROM results WHERE machine = ? AND measured_at > datetime('now', ?)"
         with self._open() as connection:
-            found = connection.execute(query, (_machine(identity), f"-{_RECENT_DAYS} days")).fetchone()
+            found = connection.execute(query, (_text(likeness), f"-{_RECENT_DAYS} days")).fetchone()
         return None if found[0] is None else float(found[0])
 
     @contextmanager
@@ -192,7 +204,5 @@ def default_path() -> Path:
     return data / "edgekit" / "history.sqlite"
 
 
-def _machine(identity: Mapping[str, Any]) -> str:
-    """What of a result's identity is the machine, and not the model's runtime."""
-    kept = {name: value for name, value in identity.items() if name not in {"runtime", "providers", "threads"}}
-    return json.dumps(kept, sort_keys=True)
+def _text(likeness: Mapping[str, Any]) -> str:
+    return json.dumps(likeness, sort_keys=True)

@@ -4,7 +4,8 @@ On a shared machine the same code takes 1.8 times as long in one process as in t
 little about two implementations. Here every round times one block of each callable, in a random order, so that whatever
 slows the machine slows them all; only ratios within one run are compared. The first callable is timed twice a round, as
 itself and as its own twin: the ratio of the two (an A/A comparison) is what this machine calls "no difference" today,
-and a verdict needs an interval that lies outside it.
+and a verdict needs an interval that lies outside it. Fixed work is timed between the blocks: rounds in which it was
+slow are left out where enough others are left, for not all that slows a machine slows all code alike.
 
 Sources: inner loops calibrated by doubling and warm-ups kept apart from values are pyperf's
 (https://pyperf.readthedocs.io/en/latest/run_benchmark.html); the interval is a percentile bootstrap over rounds, paired
@@ -22,11 +23,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.bench.counters import yardstick_ns
+from edgekit.bench.protocol import QUICK
+from edgekit.bench.slices import limit_ns
 from edgekit.bench.statistics import null_band, word_of
 from edgekit.errors import InputError
 
@@ -38,6 +42,7 @@ Durations: TypeAlias = "npt.NDArray[np.float64]"
 _RESAMPLES = 2000
 _MOST_LOOPS = 2**26
 _FEWEST_ROUNDS = 10
+_GLANCES = 3
 _ASKED = "compare callables"
 
 
@@ -81,6 +86,7 @@ class Comparison:
         smallest_difference: relative differences below it are ties, however sure they are.
         seed: of the order of the blocks and of the bootstrap.
         seconds: how long the timed rounds took.
+        slowed_rounds: how many more there were that do not count: fixed work was slow in them.
     """
 
     baseline: str
@@ -93,10 +99,11 @@ class Comparison:
     smallest_difference: float
     seed: int
     seconds: float
+    slowed_rounds: int = 0
 
     @property
     def rounds(self) -> int:
-        """How many rounds were timed."""
+        """How many rounds count."""
         return len(self.twin_ns)
 
     @property
@@ -131,6 +138,7 @@ class Comparison:
             "schema": SCHEMA,
             "baseline": self.baseline,
             "rounds": self.rounds,
+            "slowed_rounds": self.slowed_rounds,
             "seconds": self.seconds,
             "seed": self.seed,
             "smallest_difference": self.smallest_difference,
@@ -184,7 +192,7 @@ def compare_callables(
         min_block_seconds: a timed block lasts at least this long; the number of calls in it is found by doubling.
         smallest_difference: relative differences below it are ties.
         seed: of the order within each round and of the bootstrap.
-        clock: nanoseconds, monotonic.
+        clock: nanoseconds, monotonic. Beside one that is not the machine's own no fixed work is timed.
 
     Raises:
         InputError: fewer than two callables, a limit out of range, or a clock that stands still. What a callable raises
@@ -203,23 +211,25 @@ def compare_callables(
     order = random.Random(seed)  # noqa: S311 - an order of measurements, no secret
     gc.collect()
     warmups = [_round(functions, loops, order, clock) for _ in range(warmup_rounds)]
-    rounds: list[list[float]] = []
+    rounds: list[_Round] = []
     start = clock()
     while len(rounds) < min_rounds or (len(rounds) < max_rounds and clock() - start < max_seconds * 1e9):
         rounds.append(_round(functions, loops, order, clock))
     seconds = (clock() - start) / 1e9
-    columns = [tuple(column) for column in zip(*rounds, strict=True)]
+    counted = _quiet(rounds)
+    columns = [tuple(column) for column in zip(*(one.durations for one in counted), strict=True)]
     return Comparison(
         baseline=names[0],
         durations_ns=dict(zip(names, columns[:-1], strict=True)),
         twin_ns=columns[-1],
-        warmups_ns={name: tuple(one[index] for one in warmups) for index, name in enumerate(names)},
+        warmups_ns={name: tuple(one.durations[index] for one in warmups) for index, name in enumerate(names)},
         loops=dict(zip(names, loops[:-1], strict=True)),
         ratios={name: estimate(columns[index], columns[0], seed=seed) for index, name in enumerate(names) if index},
         null=estimate(columns[-1], columns[0], seed=seed),
         smallest_difference=smallest_difference,
         seed=seed,
         seconds=seconds,
+        slowed_rounds=len(rounds) - len(counted),
     )
 
 
@@ -257,14 +267,34 @@ def _hodges_lehmann(logs: Durations) -> float:
     return float(np.exp(np.median((logs[first] + logs[second]) / 2)))
 
 
+class _Round(NamedTuple):
+    """One block of each function: nanoseconds a call, in the functions' order, and of fixed work around each."""
+
+    durations: list[float]
+    yardsticks: list[int]
+
+
 def _round(
     functions: Sequence[Callable[[], object]], loops: Sequence[int], order: random.Random, clock: Clock
-) -> list[float]:
-    """One block of each function in a random order; nanoseconds a call, in the functions' order."""
+) -> _Round:
+    """One block of each function in a random order."""
     durations = [0.0] * len(functions)
+    yardsticks = [_glance(clock)]
     for index in order.sample(range(len(functions)), len(functions)):
         durations[index] = _block(functions[index], loops[index], clock) / loops[index]
-    return durations
+        yardsticks.append(_glance(clock))
+    return _Round(durations, yardsticks)
+
+
+def _glance(clock: Clock) -> int:
+    return yardstick_ns(_GLANCES) if clock is time.perf_counter_ns else 0
+
+
+def _quiet(rounds: Sequence[_Round]) -> Sequence[_Round]:
+    """The rounds in which fixed work was never slow; all, where those are too few."""
+    limit = limit_ns([ns for one in rounds for ns in one.yardsticks], QUICK.slowed)
+    quiet = [one for one in rounds if max(one.yardsticks) <= limit]
+    return quiet if len(quiet) >= max(_FEWEST_ROUNDS, QUICK.quiet_share * len(rounds)) else rounds
 
 
 def _calibrate(function: Callable[[], object], min_block_ns: float, clock: Clock) -> int:

@@ -8,17 +8,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgekit.bench.environment import Environment
 from edgekit.bench.identify import identify, suitable
-from edgekit.bench.measured import Measured, undisturbed
+from edgekit.bench.measured import Measured, filled, peaceful, shortest
 from edgekit.bench.profile import Profile, profile_of
 from edgekit.bench.protocol import QUICK, Protocol
 from edgekit.bench.readings import GENERIC, Reading, Sample, sample, watts_between
-from edgekit.bench.result import Result
+from edgekit.bench.result import Result, identity_of, likeness_of
 from edgekit.bench.stability import Stability, disturbance, judge, of_emulator
 from edgekit.bench.statistics import estimate, null
 from edgekit.bench.subject import Subject, resolve
@@ -92,7 +94,7 @@ def measure(
         settings: how.
         transport: the way to the device; this machine if not said.
         event: told what is being done.
-        best_yardstick: the shortest time that fixed work has taken in an environment of this identity, if known.
+        best_yardstick: the shortest time that fixed work has taken beside what is alike, if known.
 
     Raises:
         InputError: no such model or artifact, or settings that do not fit.
@@ -125,17 +127,18 @@ class _Run:
     samples: list[Sample] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     timed: int = 0
+    known_ns: float | None = None
 
     def result(self, best_yardstick: Callable[[Mapping[str, Any]], float | None]) -> Result:
         environment = self.transport.environment()
         placed = self._work("which operators run where", "placement", 0.0)
         profile = self._profile()
-        processes = self._time()
+        processes = self._time(partial(self._known, environment, best_yardstick))
         memory = self._work("memory", "memory", 0.95)
         energy = self._energy()
         sustained = self._sustain()
         seen = self.answers[0]["models"][0]
-        environment = replace(environment, emulated=seen.get("emulated") or environment.emulated)
+        environment = self._seen_by(environment)
         protocol = self.settings.protocol
         result = Result(
             model=self.subject.to_json(),
@@ -144,8 +147,7 @@ class _Run:
             device=self.settings.profile.id if self.settings.profile else None,
             protocol=protocol,
             settings={
-                # What the runtime really took, where it tells.
-                "threads": seen.get("threads") or self.settings.request("time", [self.subject])["threads"],
+                "threads": self._threads,
                 "providers": [Path(name).stem for name in self.settings.providers] or None,
                 "sustained_seconds": self.settings.sustained,
                 "seed": self.settings.seed,
@@ -162,10 +164,10 @@ class _Run:
             profile=profile,
             readings=tuple(one.to_json() for one in self.samples),
             stability=Stability(()),
+            known_ns=self.known_ns,
             verdict=placed.get("verdict"),
         )
-        best = best_yardstick(result.identity)
-        judged = judge(processes, protocol, result.median, result.null, self.samples[: self.timed], best)
+        judged = judge(processes, protocol, result.median, result.null, self.samples[: self.timed], self.known_ns)
         return replace(result, stability=of_emulator(judged, environment.emulated))
 
     def _profile(self) -> Profile | None:
@@ -174,21 +176,57 @@ class _Run:
             return None
         return profile_of(self._work("operators' times", "profile", 0.01), self.subject)
 
-    def _time(self) -> tuple[Measured, ...]:
+    @property
+    def _threads(self) -> int | None:
+        """What the runtime really took, where it tells."""
+        asked: int | None = self.settings.request("time", [self.subject])["threads"]
+        return self.answers[0]["models"][0].get("threads") or asked
+
+    def _seen_by(self, environment: Environment) -> Environment:
+        """The environment with what the first process found."""
+        return replace(environment, emulated=self.answers[0]["models"][0].get("emulated") or environment.emulated)
+
+    def _known(
+        self, environment: Environment, best_yardstick: Callable[[Mapping[str, Any]], float | None]
+    ) -> float | None:
+        """What fixed work has taken beside the same runtime before."""
+        seen = self.answers[0]["models"][0]
+        where = {
+            "device": self.settings.profile.id if self.settings.profile else None,
+            "transport": self.transport.name,
+        }
+        given = self._seen_by(environment), where, seen["runtime"], seen["providers"], self._threads
+        return best_yardstick(likeness_of(identity_of(*given), self.subject.to_json()))
+
+    def _time(self, known: Callable[[], float | None]) -> tuple[Measured, ...]:
         """Fresh processes, as many as the protocol wants, and more where the first were disturbed or disagree."""
         protocol, processes = self.settings.protocol, list[Measured]()
         self._read()
-        while len(processes) < protocol.most_processes and not _enough(tuple(processes), protocol, self.samples):
+        while len(processes) < protocol.most_processes and not self._enough(tuple(processes)):
             number = len(processes)
             step = f"process {number + 1} of {max(protocol.processes, number + 1)}"
             done = 0.9 * number / max(protocol.processes, number + 1)
-            answer = self._work(step, "time", done, seed=self.settings.seed + number)
+            quiet = shortest([(one,) for one in processes], self.known_ns)
+            answer = self._work(step, "time", done, seed=self.settings.seed + number, quiet_ns=quiet)
             self.answers.append(answer)
+            if not processes:
+                self.known_ns = known()
             processes += measured_of(answer)
             self._read()
         # What heats up in the passes that follow says nothing of these.
         self.timed = len(self.samples)
         return tuple(processes)
+
+    def _enough(self, processes: tuple[Measured, ...]) -> bool:
+        """Whether further processes would add nothing: all is well, or it cannot become so."""
+        protocol, turns = self.settings.protocol, [(one,) for one in processes]
+        if not filled(turns, protocol, self.known_ns):
+            return False
+        used = peaceful(turns, protocol, self.known_ns)
+        if not protocol.processes <= len(used) < protocol.processes + protocol.more_processes:
+            return True
+        calls = [one.calls_ns for (one,) in used.values()]
+        return not judge(processes, protocol, estimate(calls), null(calls), self.samples, self.known_ns).reasons
 
     def _energy(self) -> dict[str, float] | None:
         """Mean power while the model runs without a pause, and the energy of one call; without a sensor, nothing."""
@@ -255,19 +293,13 @@ def measured_of(answer: Mapping[str, Any]) -> list[Measured]:
             durations_ns=tuple(one["durations_ns"]),
             loops=one["loops"],
             singles_ns=tuple(one["singles_ns"]),
+            slices=tuple(one["slices"]),
+            yardstick_ns=tuple(one["yardstick_ns"]),
             bound=one["bound"],
             cold=one["cold"],
             warmup=one["warmup"],
             conditions=conditions,
-            yardstick_ns=tuple(answer["yardstick_ns"]),
             disturbed=disturbance(conditions),
         )
         for one in answer["models"]
     ]
-
-
-def _enough(processes: tuple[Measured, ...], protocol: Protocol, samples: Sequence[Sample]) -> bool:
-    if sum(not one.disturbed for one in processes) < protocol.processes:
-        return False
-    calls = [one.calls_ns for one in undisturbed(processes, protocol.processes)]
-    return not judge(processes, protocol, estimate(calls), null(calls), samples).reasons

@@ -13,7 +13,7 @@ from typing import Any
 from edgekit.errors import InputError
 
 # Part of every result: results of different versions are not compared.
-VERSION = 1  # 1: the first
+VERSION = 2  # 1: the first; 2: slices between fixed work, of which slowed ones do not count
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,15 @@ class Protocol:
 
     Attributes:
         name: ``quick`` or ``full``.
-        processes: fresh processes, one after the other; half as many more are started where the first disagree.
+        processes: fresh processes, one after the other; more are started where some were disturbed, or they disagree.
         min_calls: calls timed in all of them together, at least.
         min_seconds: seconds timed in all of them together, at least.
+        slice_seconds: fixed work is timed before and after every slice of this length.
+        slowed: a slice does not count where the fixed work on one of its sides took this many times its shortest.
+        quiet_share: of a process's slices; one of which fewer count is not known undisturbed.
+        wait_seconds: a process waits for so long at most for fixed work not to be slow, before it times anything.
+        patience: a process goes on for up to this many times its seconds, until as many of them count as it needs, and
+            up to so many times the processes are started, until as many of them have slices enough that count.
         max_values: durations kept of one process; above it several calls are timed together (an inner loop).
         singles: calls that are timed one by one where the others are timed together, for percentiles.
         min_block_seconds: one duration lasts at least this long, so that reading the clock costs it nothing.
@@ -39,6 +45,11 @@ class Protocol:
     processes: int
     min_calls: int
     min_seconds: float
+    slice_seconds: float = 0.02
+    slowed: float = 1.1
+    quiet_share: float = 0.1
+    wait_seconds: float = 10.0
+    patience: float = 3.0
     max_values: int = 5000
     singles: int = 1000
     min_block_seconds: float = 20e-6
@@ -67,9 +78,19 @@ class Protocol:
         return self.min_seconds / self.processes
 
     @property
+    def fewest_processes(self) -> int:
+        """How many have to be left in peace, of as many as are started at most."""
+        return max(self.processes // 2, 2)
+
+    @property
+    def more_processes(self) -> int:
+        """How many processes are started because the first disagree."""
+        return max(self.processes // 2, 1)
+
+    @property
     def most_processes(self) -> int:
         """How many processes are started at most."""
-        return self.processes + max(self.processes // 2, 1)
+        return int(self.processes * self.patience)
 
     def to_json(self) -> dict[str, Any]:
         """The protocol with its version."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from edgekit.bench.environment import Environment
-from edgekit.bench.measured import Measured, undisturbed
+from edgekit.bench.measured import Measured, counted
 from edgekit.bench.profile import Profile
-from edgekit.bench.protocol import Protocol
+from edgekit.bench.protocol import VERSION, Protocol
 from edgekit.bench.stability import Stability
 from edgekit.bench.statistics import Estimate, Percentile, estimate, null, percentiles
 from edgekit.errors import InputError
@@ -46,6 +46,7 @@ class Result:
         profile: what each operator takes; ``None`` where it was not asked for.
         readings: the device's sensors, in order.
         stability: whether the figures would come again.
+        known_ns: the shortest that fixed work was known to take on this machine; ``None`` where nothing was known.
         identified: how the device's class is known; ``None`` where none was asked for.
         verdict: of the bundle's recorded samples, run where the model was measured; ``None`` where they were not.
     """
@@ -68,13 +69,26 @@ class Result:
     profile: Profile | None
     readings: tuple[Mapping[str, Any], ...]
     stability: Stability
+    known_ns: float | None = None
     identified: str | None = None
     verdict: Mapping[str, Any] | None = None
 
     @property
     def used(self) -> tuple[Measured, ...]:
-        """The processes that the figures are of."""
-        return undisturbed(self.processes, self.protocol.processes)
+        """What the figures are of: the slices that count, of those processes that do."""
+        return tuple(self.counted.values())
+
+    @cached_property
+    def counted(self) -> dict[int, Measured]:
+        """The same by the processes' numbers."""
+        turns = [(one,) for one in self.processes]
+        return {number: one for number, (one,) in counted(turns, self.protocol, self.known_ns).items()}
+
+    @property
+    def set_aside(self) -> float:
+        """The share of those processes' time in which fixed work was slow, and which does not count."""
+        timed = sum(self.processes[number].seconds for number in self.counted)
+        return 1 - sum(one.seconds for one in self.used) / timed
 
     @cached_property
     def median(self) -> Estimate:
@@ -95,6 +109,12 @@ class Result:
     def calls(self) -> int:
         """How many calls the figures are of."""
         return sum(len(one.durations_ns) * one.loops for one in self.used)
+
+    @property
+    def extent(self) -> str:
+        """What the figures are of, in words."""
+        aside = f", {self.set_aside:.0%} of their time set aside as slowed" if self.set_aside >= 0.005 else ""
+        return f"{self.calls:,} calls in {len(self.used)} processes{aside}"
 
     @property
     def cold(self) -> dict[str, float]:
@@ -123,14 +143,13 @@ class Result:
     @property
     def identity(self) -> dict[str, Any]:
         """What must be the same in two results that are compared."""
-        return {
-            **self.environment.identity,
-            "device": self.device,
-            "transport": self.transport,
-            "runtime": self.runtime.split(" ", maxsplit=1)[0],
-            "providers": list(self.providers),
-            "threads": self.settings["threads"],
-        }
+        where = {"device": self.device, "transport": self.transport}
+        return identity_of(self.environment, where, self.runtime, self.providers, self.settings["threads"])
+
+    @property
+    def likeness(self) -> dict[str, Any]:
+        """What must be the same in two results beside which fixed work takes equally long."""
+        return likeness_of(self.identity, self.model)
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``docs/schemas/bench.schema.json``; its figures follow from its raw durations."""
@@ -148,6 +167,8 @@ class Result:
             "placement": {name: list(nodes) for name, nodes in self.placement.items()},
             "fell_back": list(self.fell_back),
             "calls": self.calls,
+            "set_aside": self.set_aside,
+            "known_ns": self.known_ns,
             "median_ns": self.median.to_json(),
             "null": self.null.to_json(),
             "percentiles_ns": [one.to_json() for one in self.percentiles],
@@ -180,6 +201,7 @@ class Result:
                 **{name: data[name] for name in kept},
                 protocol=protocol,
                 sustained=data["sustained"],
+                known_ns=data["known_ns"],
                 identified=data.get("identified"),
                 verdict=data.get("verdict"),
                 profile=Profile.from_json(data["profile"]) if data.get("profile") else None,
@@ -194,6 +216,36 @@ class Result:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError("read a benchmark result", f"it lacks {error}", "measure again") from error
+
+
+def identity_of(
+    environment: Environment,
+    where: Mapping[str, str | None],
+    runtime: str,
+    providers: Sequence[str],
+    threads: int | None,
+) -> dict[str, Any]:
+    """What must be the same in two results that are compared.
+
+    Args:
+        environment: the machine and how it is set.
+        where: its profile and the way to it.
+        runtime: with its version, which may differ.
+        providers: those that the runtime really took.
+        threads: of the runtime.
+    """
+    named = {"runtime": runtime.split(" ", maxsplit=1)[0], "providers": list(providers), "threads": threads}
+    return {**environment.identity, **where, **named}
+
+
+def likeness_of(identity: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be the same in two results beside which fixed work takes equally long.
+
+    Args:
+        identity: see :func:`identity_of`.
+        model: what was measured: it leaves its caches and clocks to the fixed work that follows.
+    """
+    return {**identity, "artifact": [model["file"], model["target"], model["scheme"]], "protocol": VERSION}
 
 
 def write_result(result: Result, path: Path) -> None:

@@ -47,7 +47,7 @@ def gathered(sources: Sequence[str], history: History, *, model: str | None = No
         _add(found, source, history)
     if not sources or (model is not None and not found.results):
         entries = history.entries(file=model, last=last)
-        found.results = [history.result(one.id) for one in reversed(entries)]
+        found.results = [one for one in map(history.readable, reversed(entries)) if one is not None]
     if not (found.results or found.failures or len(found.bundles) == 1):
         why = "bundles alone are reported one by one" if found.bundles else f"{history.path} has no such result"
         raise InputError("report on what was measured", why, "give results of edgekit bench --output")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.bench.measured import Measured, undisturbed, yardstick
+from edgekit.bench.measured import Measured, counted, peaceful
 from edgekit.bench.protocol import Protocol
 from edgekit.bench.readings import Sample
 from edgekit.bench.statistics import Estimate, figure
@@ -26,7 +26,6 @@ SATURATED = 0.9  # of the processors that it may use: then it waits for none but
 INTERVAL = 0.05  # half the interval's width over the median
 NULL = 0.08  # how far the A/A test's ratio may be from 1
 DRIFT = 0.08  # later processes against earlier ones
-CLOCK = 0.1  # fixed work, in slow processes over fast ones, and now over the best that is known
 CLOCK_DROP = 0.05  # processors' clocks, end against start
 
 
@@ -82,7 +81,7 @@ def judge(
     median: Estimate,
     null: Estimate,
     samples: Sequence[Sample] = (),
-    best_yardstick_ns: float | None = None,
+    known_ns: float | None = None,
 ) -> Stability:
     """The verdict.
 
@@ -92,23 +91,32 @@ def judge(
         median: the figure.
         null: the A/A test.
         samples: the sensors' readings, in order.
-        best_yardstick_ns: the shortest that the yardstick has taken on this machine, if it has been measured before.
+        known_ns: the shortest that fixed work is known to take on this machine, from measurements before.
     """
-    used = undisturbed(processes, protocol.processes)
+    turns = [(one,) for one in processes]
+    used = tuple(one for (one,) in counted(turns, protocol, known_ns).values())
     reasons = [
-        *_company(processes, protocol),
+        *_company(turns, protocol, known_ns),
         *_throttling(samples),
-        *_clocks(used, best_yardstick_ns),
         *_disagreement(used, median, null),
     ]
     return Stability(tuple(reasons))
 
 
-def _company(processes: tuple[Measured, ...], protocol: Protocol) -> list[str]:
-    disturbed = [one.disturbed for one in processes if one.disturbed]
-    if len(processes) - len(disturbed) >= protocol.processes:
+def _company(turns: Sequence[Sequence[Measured]], protocol: Protocol, known_ns: float | None) -> list[str]:
+    heard, all_ = len(peaceful(turns, protocol, known_ns)), len(turns)
+    if heard >= protocol.fewest_processes:
         return []
-    return [f"{disturbed[len(disturbed) // 2]} ({len(disturbed)} of {len(processes)} measuring processes disturbed)"]
+    disturbed = [one[0].disturbed for one in turns if one[0].disturbed]
+    reasons = []
+    if disturbed:
+        said = f"{disturbed[len(disturbed) // 2]} ({len(disturbed)} of {all_} measuring processes disturbed)"
+        reasons.append((len(disturbed), said))
+    if slowed := all_ - heard - len(disturbed):
+        longer = f"fixed work took over {protocol.slowed - 1:.0%} longer than this machine needs, nearly all the time"
+        said = f"{longer} in {slowed} of {all_} measuring processes: a neighbour on the core, or its clock"
+        reasons.append((slowed, said))
+    return [said for _, said in sorted(reasons, reverse=True)]
 
 
 def _throttling(samples: Sequence[Sample]) -> list[str]:
@@ -130,17 +138,6 @@ def _clock_pairs(samples: Sequence[Sample]) -> list[tuple[float, float]]:
     return [(first[name], last[name]) for name in first if name in last and first[name] > 0]
 
 
-def _clocks(used: tuple[Measured, ...], best: float | None) -> list[str]:
-    yardsticks = [yardstick(one) for one in used]
-    slowest, fastest = float(np.quantile(yardsticks, 0.9)), float(np.quantile(yardsticks, 0.1))
-    if slowest > fastest * (1 + CLOCK):
-        return [f"fixed work took {slowest / fastest - 1:.0%} longer in some processes than in others"]
-    if best is not None and float(np.median(yardsticks)) > best * (1 + CLOCK):
-        slower = float(np.median(yardsticks)) / best - 1
-        return [f"fixed work takes {slower:.0%} longer than this machine has needed before"]
-    return []
-
-
 def _disagreement(used: tuple[Measured, ...], median: Estimate, null: Estimate) -> list[str]:
     reasons = []
     unsettled = sum(not one.warmup["settled"] for one in used)
@@ -158,15 +155,15 @@ def _disagreement(used: tuple[Measured, ...], median: Estimate, null: Estimate) 
     return reasons
 
 
-def judge_pair(processes: tuple[Measured, ...], protocol: Protocol, null: Estimate) -> Stability:
+def judge_pair(turns: Sequence[Sequence[Measured]], protocol: Protocol, null: Estimate) -> Stability:
     """The verdict on models measured in turn: what slows one slows the other, so only their A/A test can speak.
 
     Args:
-        processes: the first model's.
+        turns: what each process measured of each model.
         protocol: how many undisturbed ones it wants.
         null: the first over itself.
     """
-    reasons = _company(processes, protocol)
+    reasons = _company(turns, protocol, None)
     widest = max(null.high, 1 / null.low) - 1
     if widest > NULL:
         reasons.append(f"measured against itself the first differs by up to {widest:.0%}")

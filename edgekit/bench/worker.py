@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 import edgekit
-from edgekit.bench.counters import Counters, memory_bytes, yardstick_ns
+from edgekit.bench.counters import Counters, memory_bytes, move_to_quietest, yardstick_ns
 from edgekit.bench.protocol import Protocol
+from edgekit.bench.slices import limit_ns
 from edgekit.errors import EdgekitError, ExecutionError, InputError
 from edgekit.runtime.loading import available_providers, import_runtime, load
 from edgekit.runtime.session import Session
@@ -34,7 +35,10 @@ from edgekit.signature import Array
 
 _Call = Callable[[], object]
 _SETTLED_WINDOWS = 3
-_SLICE_SECONDS = 0.05
+# Fixed work between two slices: a quarter of a millisecond on a desktop.
+_GLANCES = 5
+# A thread is moved after so many in a row that were slow: moving it costs something too.
+_SLOW_SLICES = 5
 _MINUTE_SECONDS = 60.0
 _PROFILE_SECONDS = 2.0
 _PROFILE_CALLS = 5, 100
@@ -61,35 +65,30 @@ def _time(request: Mapping[str, Any]) -> dict[str, Any]:
     """Cold start, warm-up and durations of one model, or of several in turn, slice by slice."""
     protocol = Protocol.from_json(request["protocol"])
     models = [_Opened(one, request) for one in request["models"]]
-    warmups = [_warm_up(model.call, protocol) for model in models]
-    loops = [_loops(warmup["windows_ns"][-1], protocol) for warmup in warmups]
+    _await_peace(request, protocol)
+    known = request.get("quiet_ns") or [None] * len(models)
+    timed = [
+        _Timed(model.call, _warm_up(model.call, protocol), protocol, quiet_ns)
+        for model, quiet_ns in zip(models, known, strict=True)
+    ]
     order = random.Random(request["seed"])  # noqa: S311 - an order of measurements, no secret
-    durations: list[list[int]] = [[] for _ in models]
-    clocks = [yardstick_ns()]
     gc.collect()
     gc.disable()
     counters = Counters()
-    started, limit = time.perf_counter(), protocol.seconds_a_process * len(models)
-    while not _enough(durations, loops, protocol) or time.perf_counter() - started < limit:
-        for index in order.sample(range(len(models)), len(models)):
-            # Long enough that what the others left in the caches does not matter.
-            until = time.perf_counter() + _SLICE_SECONDS
-            while not durations[index] or time.perf_counter() < until:
-                durations[index].append(_block(models[index].call, loops[index]))
-    singles = [
-        [_block(model.call, 1) for _ in range(protocol.singles if loop > 1 else 0)]
-        for model, loop in zip(models, loops, strict=True)
-    ]
+    started, before, slow = time.perf_counter(), yardstick_ns(_GLANCES), 0
+    while not _enough(timed, protocol, (time.perf_counter() - started) / len(timed)):
+        for one in order.sample(timed, len(timed)):
+            if slow == _SLOW_SLICES and request["threads"] == 1:
+                move_to_quietest(_GLANCES)
+                before, slow = yardstick_ns(_GLANCES), 0
+            one.time_slice()
+            after = yardstick_ns(_GLANCES)
+            one.yardsticks.append(max(before, after))
+            before, slow = after, slow + 1 if one.yardsticks[-1] > one.limit_ns() else 0
     conditions = counters.since()
-    clocks.append(yardstick_ns())
-    columns = zip(models, warmups, loops, durations, singles, strict=True)
     return {
-        "models": [
-            {**model.facts, "warmup": warmup, "loops": loop, "durations_ns": values, "singles_ns": alone}
-            for model, warmup, loop, values, alone in columns
-        ],
+        "models": [{**model.facts, **one.to_json()} for model, one in zip(models, timed, strict=True)],
         "conditions": conditions.to_json(),
-        "yardstick_ns": clocks,
         "versions": _versions(),
     }
 
@@ -100,7 +99,8 @@ def _sustain(request: Mapping[str, Any]) -> dict[str, Any]:
     model = _Opened(request["models"][0], request)
     warmup = _warm_up(model.call, protocol)
     # As many values a minute as else a process has.
-    loops = max(_loops(warmup["windows_ns"][-1], protocol), int(60e9 / warmup["windows_ns"][-1] / protocol.max_values))
+    call_ns = warmup["windows_ns"][-1]
+    loops = max(_loops(call_ns, protocol), int(60e9 / call_ns / protocol.max_values))
     minute = float(request.get("minute_seconds", _MINUTE_SECONDS))
     minutes: list[dict[str, Any]] = []
     gc.collect()
@@ -112,7 +112,7 @@ def _sustain(request: Mapping[str, Any]) -> dict[str, Any]:
         while not values or time.perf_counter() < until:
             values.append(_block(model.call, loops))
         conditions = counters.since().to_json()
-        minutes.append({"durations_ns": values, "conditions": conditions, "yardstick_ns": yardstick_ns(50)})
+        minutes.append({"durations_ns": values, "conditions": conditions, "yardstick_ns": yardstick_ns(_GLANCES)})
     return {"loops": loops, "minutes": minutes, "versions": _versions()}
 
 
@@ -220,9 +220,85 @@ def _repeated(session: Session, inputs: Mapping[str, Array]) -> tuple[_Call, boo
     return bound, True
 
 
+def _await_peace(request: Mapping[str, Any], protocol: Protocol) -> None:
+    """Wait until fixed work is not slow, where it is known what it takes; never asleep, or the clock would drop."""
+    known = [ns for ns in request.get("quiet_ns") or () if ns]
+    until, limit = time.perf_counter() + protocol.wait_seconds, protocol.slowed * max(known, default=0.0)
+    while True:
+        if request["threads"] == 1:
+            move_to_quietest(_GLANCES)
+        if not limit or yardstick_ns(_GLANCES) <= limit or time.perf_counter() > until:
+            return
+
+
+class _Timed:
+    """One model's durations, slice by slice."""
+
+    def __init__(
+        self, call: _Call, warmup: Mapping[str, Any], protocol: Protocol, known_quiet_ns: float | None
+    ) -> None:
+        self._call, self._seconds = call, protocol.slice_seconds
+        self._slowed, self._known = protocol.slowed, known_quiet_ns
+        self._warmup, self._loops = warmup, _loops(warmup["windows_ns"][-1], protocol)
+        slices = max(round(protocol.seconds_a_process / protocol.slice_seconds), 1)
+        self._singles_a_slice = -(-protocol.singles // slices) if self._loops > 1 else 0
+        self._durations: list[int] = []
+        self._singles: list[int] = []
+        self._slices: list[int] = []
+        self.yardsticks: list[int] = []
+
+    def time_slice(self) -> None:
+        """One more slice; what fixed work took beside it is the caller's to add."""
+        count, until = 0, time.perf_counter() + self._seconds
+        while not count or time.perf_counter() < until:
+            self._durations.append(_block(self._call, self._loops))
+            count += 1
+        self._slices.append(count)
+        self._singles += [_block(self._call, 1) for _ in range(self._singles_a_slice)]
+
+    def limit_ns(self) -> float:
+        """What fixed work may take beside a slice that counts."""
+        return limit_ns(self.yardsticks, self._slowed, self._known)
+
+    def quiet_share(self) -> float:
+        """The share of slices that count."""
+        return float(np.mean(np.asarray(self.yardsticks) <= self.limit_ns()))
+
+    def count(self, *, quiet: bool) -> tuple[int, float]:
+        """Calls and seconds of all slices, or of those that count."""
+        limit = self.limit_ns() if quiet else float("inf")
+        durations = np.asarray(self._durations)[np.repeat(np.asarray(self.yardsticks) <= limit, self._slices)]
+        return len(durations) * self._loops, float(durations.sum()) / 1e9
+
+    def to_json(self) -> dict[str, Any]:
+        """What :class:`edgekit.bench.measured.Measured` reads."""
+        return {
+            "warmup": self._warmup,
+            "loops": self._loops,
+            "durations_ns": self._durations,
+            "singles_ns": self._singles,
+            "slices": self._slices,
+            "yardstick_ns": self.yardsticks,
+        }
+
+
+def _enough(timed: Sequence[_Timed], protocol: Protocol, elapsed: float) -> bool:
+    """Whether every model has its calls and seconds: those that count, and any where too few will."""
+    if elapsed < protocol.seconds_a_process or not timed[0].yardsticks:
+        return False
+    hopeful = min(one.quiet_share() for one in timed) >= protocol.quiet_share
+    patient = hopeful and elapsed < protocol.patience * protocol.seconds_a_process
+    calls, seconds = zip(*(one.count(quiet=patient) for one in timed), strict=True)
+    return bool(min(calls) >= protocol.calls_a_process and min(seconds) >= protocol.seconds_a_process)
+
+
 def _warm_up(call: _Call, protocol: Protocol) -> dict[str, Any]:
-    """Windows of calls until their medians settle; the medians, apart from the values, and whether they did."""
+    """Windows of calls until their medians settle; the medians, apart from the values, and whether they did.
+
+    Only those windows are judged beside which fixed work was not slow.
+    """
     windows: list[float] = []
+    yardsticks: list[int] = []
     clock, started = time.perf_counter_ns, time.perf_counter()
     while True:
         values: list[int] = []
@@ -232,7 +308,9 @@ def _warm_up(call: _Call, protocol: Protocol) -> dict[str, Any]:
             call()
             values.append(clock() - start)
         windows.append(float(median(values)))
-        last = windows[-_SETTLED_WINDOWS:]
+        yardsticks.append(yardstick_ns(_GLANCES))
+        limit = limit_ns(yardsticks, protocol.slowed)
+        last = [one for one, ns in zip(windows, yardsticks, strict=True) if ns <= limit][-_SETTLED_WINDOWS:]
         settled = len(last) == _SETTLED_WINDOWS and max(last) <= protocol.settled * min(last)
         if settled or time.perf_counter() - started > protocol.max_warmup_seconds:
             return {"windows_ns": windows, "settled": settled}
@@ -242,11 +320,6 @@ def _loops(call_ns: float, protocol: Protocol) -> int:
     """Calls in one timed block: its length is worth reading the clock for, and its values are not too many."""
     block = max(protocol.min_block_seconds, protocol.seconds_a_process / protocol.max_values) * 1e9
     return max(-int(-block // call_ns), 1)
-
-
-def _enough(durations: Sequence[Sequence[int]], loops: Sequence[int], protocol: Protocol) -> bool:
-    calls = min(len(values) * loop for values, loop in zip(durations, loops, strict=True))
-    return calls >= protocol.calls_a_process
 
 
 def _block(call: _Call, loops: int) -> int:

@@ -247,8 +247,8 @@ def show(result: Result, checks: Sequence[Check]) -> None:
     if result.profile is not None:
         show_profile(result, result.profile)
     unstable = result.stability.reasons
-    counted = f"{result.calls} calls in {len(result.used)} processes"
-    console.print(plain(f"{result.stability.verdict}: {counted}", "yellow" if unstable else "green"), soft_wrap=True)
+    said = f"{result.stability.verdict}: {result.extent}"
+    console.print(plain(said, "yellow" if unstable else "green"), soft_wrap=True)
     for reason in unstable:
         console.print(plain(f"  {reason}", "yellow"), soft_wrap=True)
     for one in checks:

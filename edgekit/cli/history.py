@@ -90,11 +90,11 @@ def keep(result: Result, history: History) -> None:
         say(f"not kept: {error}", style="yellow")
 
 
-def best_yardstick(history: History | None, identity: Mapping[str, Any]) -> float | None:
+def best_yardstick(history: History | None, likeness: Mapping[str, Any]) -> float | None:
     """What the history knows of the machine; ``None`` where it knows nothing, or cannot be read."""
     from edgekit.errors import StorageError
 
     try:
-        return None if history is None else history.best_yardstick(identity)
+        return None if history is None else history.best_yardstick(likeness)
     except StorageError:
         return None  # which keeping the result will say

@@ -9,5 +9,6 @@ SHORT = Protocol(
     min_seconds=0.2,
     window_seconds=0.02,
     max_warmup_seconds=0.3,
+    wait_seconds=0.2,
     energy_seconds=3.0,
 )

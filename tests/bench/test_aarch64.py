@@ -80,7 +80,7 @@ def test_an_emulated_device_is_measured_and_called_so(emulated: Result, capsys: 
     show(emulated, ())
     shown = capsys.readouterr().out
     assert "median (emulated)" in shown
-    assert f"emulated: {emulated.calls} calls" in shown
+    assert f"emulated: {emulated.extent}" in shown
 
 
 def test_no_gate_takes_it(emulated: Result) -> None:

@@ -127,4 +127,4 @@ def test_a_history_that_cannot_be_kept_is_no_failure(tmp_path: Path, result: Res
     (tmp_path / "file").write_text("in the way")
     broken = History(tmp_path / "file" / "history.sqlite")
     keep(result, broken)
-    assert best_yardstick(broken, result.identity) is None
+    assert best_yardstick(broken, result.likeness) is None

@@ -57,16 +57,17 @@ def test_writers_at_once_lose_nothing(result: Result, tmp_path: Path) -> None:
 
 def test_the_best_that_is_known_of_a_machine(result: Result, tmp_path: Path) -> None:
     history = History(tmp_path / "history.sqlite")
-    assert history.best_yardstick(result.identity) is None
+    assert history.best_yardstick(result.likeness) is None
     for nanoseconds in (1200, 1000, 1100):
-        processes = tuple(replace(one, yardstick_ns=(nanoseconds, nanoseconds)) for one in result.processes)
+        processes = tuple(replace(one, yardstick_ns=(nanoseconds,) * len(one.slices)) for one in result.processes)
         history.add(replace(result, processes=processes))
-    old = tuple(replace(one, yardstick_ns=(10, 10)) for one in result.processes)
+    old = tuple(replace(one, yardstick_ns=(10,) * len(one.slices)) for one in result.processes)
     history.add(replace(result, processes=old, measured_at="2020-01-01T00:00:00+00:00"))
-    assert history.best_yardstick(result.identity) == 1000
-    # Another runtime or number of threads is the same machine; another governor is not.
-    assert history.best_yardstick({**result.identity, "threads": 8, "runtime": "litert"}) == 1000
-    assert history.best_yardstick({**result.identity, "governor": "powersave"}) is None
+    assert history.best_yardstick(result.likeness) == 1000
+    # Another file's caches are felt, a runtime's other threads, and another governor.
+    assert history.best_yardstick({**result.likeness, "artifact": ["other.edge", "onnx", "float32"]}) is None
+    assert history.best_yardstick({**result.likeness, "threads": 8}) is None
+    assert history.best_yardstick({**result.likeness, "governor": "powersave"}) is None
 
 
 def test_files_that_are_no_history(result: Result, tmp_path: Path) -> None:

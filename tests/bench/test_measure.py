@@ -52,6 +52,8 @@ def test_a_measurement(result: Result, bench_bundle: Path) -> None:
         assert len(one.durations_ns) * one.loops >= SHORT.calls_a_process
         assert 0.05 < timed <= one.conditions["seconds"]
         assert one.bound
+        assert sum(one.slices) == len(one.durations_ns)
+        assert len(one.slices) == len(one.yardstick_ns)
         assert min(one.yardstick_ns) > 0
         assert all(duration > 0 for duration in one.cold.values())
     # A network of 13,000 multiplications a pixel row takes neither a microsecond nor a tenth of a second.
@@ -63,7 +65,8 @@ def test_percentiles_are_of_single_calls(result: Result) -> None:
     assert [one.percentile for one in result.percentiles][:3] == [50, 90, 95]
     single = np.concatenate([one.single_calls_ns for one in result.used])
     if result.used[0].loops > 1:
-        assert len(single) == SHORT.singles * len(result.used)
+        assert sum(len(one.singles_ns) for one in result.processes) >= SHORT.singles * len(result.processes)
+        assert len(single) >= SHORT.quiet_share * SHORT.singles * len(result.used)
     values = [one.value for one in result.percentiles]
     assert values == sorted(values)
     assert all(one.bound >= one.value for one in result.percentiles)
@@ -91,7 +94,7 @@ def test_a_result_is_read_back_as_it_was(result: Result, tmp_path: Path) -> None
     [
         ("[]", "it is none of schema 1"),
         ("{", "not JSON"),
-        ('{"schema": 1, "protocol": {"version": 0}}', "it is version 0, and this edgekit measures by version 1"),
+        ('{"schema": 1, "protocol": {"version": 0}}', "it is version 0, and this edgekit measures by version 2"),
     ],
 )
 def test_what_is_no_result(content: str, why: str, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_table_says_what_was_measured(bench_bundle: Path, stable: Result, tm
     assert second.count("unstable") == 2
     assert "18.6 MB" in second
     text = Page(html).text
-    assert text.startswith("Two: edgekit report Two Measured by edgekit, protocol version 1.")
+    assert text.startswith("Two: edgekit report Two Measured by edgekit, protocol version 2.")
     assert "2 measurements of 1 model in 1 environment." in text
     assert "other processes kept 1.2 of 2 processors busy" in text
     assert "2. onnx / int8 , unstable" in text.replace(", unstable", " , unstable")

@@ -182,7 +182,7 @@ class BrowserTransport:
 
     def _task(self, request: Mapping[str, Any], what: str) -> dict[str, Any]:
         """A request as the page takes it: models and inputs by their addresses."""
-        kept = ("threads", "providers", "preferred", "protocol", "seed", "seconds", "minute_seconds")
+        kept = ("threads", "providers", "preferred", "protocol", "seed", "quiet_ns", "seconds", "minute_seconds")
         models = [self._model(one) for one in request["models"]]
         sent = [
             {

@@ -3,13 +3,16 @@
 import { clockStep, startRuntime } from "./runtimes.js";
 
 const SETTLED_WINDOWS = 3;
-const SLICE_MS = 50;
 const MINUTE_MS = 60_000;
 // So many of the clock's steps are worth a value: one more or less of them is a hundredth of it.
 const BLOCK_STEPS = 100;
 // A call that is timed alone is worth a percentile from so many steps on.
 const SINGLE_STEPS = 20;
-const YARDSTICK = { numbers: 4096, steps: 25 };
+const YARDSTICK = { numbers: 2048, steps: 40 };
+// Fixed work between two slices.
+const GLANCES = 3;
+// The shortest times are the machine's own; the very shortest may be a moment's luck.
+const SHORTEST = 0.02;
 
 const nanoseconds = (ms) => Math.round(ms * 1e6);
 const median = (values) => {
@@ -46,18 +49,21 @@ async function block(call, loops) {
   return performance.now() - begin;
 }
 
-// Windows of calls until their medians settle.
-async function warmUp(call, protocol, step) {
+// Windows of calls until the medians of those settle beside which fixed work was not slow.
+async function warmUp(call, protocol, step, yardstick) {
   let loops = 1;
   while ((await block(call, loops)) < SINGLE_STEPS * step) loops *= 2;
   const windows = [];
+  const yardsticks = [];
   const begin = performance.now();
   while (true) {
     const values = [];
     const end = performance.now() + protocol.window_seconds * 1000;
     while (!values.length || performance.now() < end) values.push((await block(call, loops)) / loops);
     windows.push(median(values) * 1e6);
-    const last = windows.slice(-SETTLED_WINDOWS);
+    yardsticks.push(await yardstick());
+    const limit = limitOf(yardsticks, protocol);
+    const last = windows.filter((_, n) => yardsticks[n] <= limit).slice(-SETTLED_WINDOWS);
     const settled = last.length === SETTLED_WINDOWS && Math.max(...last) <= protocol.settled * Math.min(...last);
     if (settled || performance.now() - begin > protocol.max_warmup_seconds * 1000) return { windows_ns: windows, settled };
     await breathe();
@@ -71,19 +77,28 @@ function loopsOf(warmup, protocol, step, longest) {
 }
 
 // The same arithmetic as the yardstick of edgekit/bench/counters.py, timed in blocks that the clock can see.
-async function yardstick(step, repeats) {
+async function yardstickOf(step) {
   const values = new Float32Array(YARDSTICK.numbers).fill(1);
   const work = () => {
     for (let n = 0; n < YARDSTICK.steps; n++) {
       for (let i = 0; i < values.length; i++) values[i] = values[i] * Math.fround(0.999) + 1;
     }
   };
-  await block(work, repeats);
-  const each = (await block(work, repeats)) / repeats;
-  const loops = Math.max(Math.ceil((SINGLE_STEPS * step) / each), 1);
-  const durations = [];
-  for (let n = 0; n < Math.max(repeats / loops, 5); n++) durations.push((await block(work, loops)) / loops);
-  return nanoseconds(median(durations));
+  // So often that it has been compiled.
+  await block(work, 400);
+  let loops = 1;
+  while ((await block(work, loops)) < SINGLE_STEPS * step) loops *= 2;
+  return async () => {
+    const durations = [];
+    for (let n = 0; n < GLANCES; n++) durations.push((await block(work, loops)) / loops);
+    return nanoseconds(median(durations));
+  };
+}
+
+// What fixed work may take beside a slice that counts.
+function limitOf(yardsticks, protocol, known) {
+  const shortest = [...yardsticks].sort((a, b) => a - b)[Math.floor(SHORTEST * (yardsticks.length - 1))];
+  return protocol.slowed * Math.min(shortest, known ?? Infinity);
 }
 
 // Numbers from 0 to 1 that follow from a seed (mulberry32).
@@ -111,42 +126,88 @@ export async function timed(want, mark) {
   const { protocol, seed } = want;
   const step = clockStep();
   const each = [];
-  for (const one of want.models) each.push({ ...(await openTimed(one, want)), durations: [], singles: [] });
-  const share = (protocol.min_seconds / protocol.processes) * 1000;
-  for (const one of each) {
-    one.warmup = await warmUp(one.call, protocol, step);
-    one.loops = loopsOf(one.warmup, protocol, step, share);
+  const yardstick = await yardstickOf(step);
+  for (const [n, one] of want.models.entries()) {
+    const known = want.quiet_ns?.[n];
+    each.push({ ...(await openTimed(one, want)), known, durations: [], singles: [], slices: [], yardsticks: [] });
   }
-  const clocks = [await yardstick(step, 400)];
-  const wanted = Math.ceil(protocol.min_calls / protocol.processes);
+  const share = (protocol.min_seconds / protocol.processes) * 1000;
+  await peace(yardstick, protocol, Math.max(...(want.quiet_ns ?? [0])));
+  for (const one of each) {
+    one.warmup = await warmUp(one.call, protocol, step, yardstick);
+    one.loops = loopsOf(one.warmup, protocol, step, share);
+    one.alone = singlesOf(one, protocol, step, share);
+  }
   const random = randoms(seed);
   await mark();
   const begin = performance.now();
-  while (each.some((one) => one.durations.length * one.loops < wanted) || performance.now() - begin < share * each.length) {
-    for (const index of shuffled(each.length, random)) await slice(each[index]);
+  let before = await yardstick();
+  while (!enough(each, protocol, (performance.now() - begin) / each.length)) {
+    for (const index of shuffled(each.length, random)) {
+      const one = each[index];
+      await slice(one, protocol);
+      const after = await yardstick();
+      one.yardsticks.push(Math.max(before, after));
+      before = after;
+    }
   }
-  for (const one of each) await alone(one, protocol, step);
   const conditions = await mark();
-  clocks.push(await yardstick(step, 400));
   const models = each.map((one) => ({
-    ...one.facts, warmup: one.warmup, loops: one.loops,
+    ...one.facts, warmup: one.warmup, loops: one.loops, slices: one.slices, yardstick_ns: one.yardsticks,
     durations_ns: one.durations.map(nanoseconds), singles_ns: one.singles.map(nanoseconds),
   }));
-  return { models, conditions, yardstick_ns: clocks };
+  return { models, conditions };
 }
 
-async function slice(one) {
+// Waits until fixed work is not slow, where it is known what it takes.
+async function peace(yardstick, protocol, known) {
+  const until = performance.now() + protocol.wait_seconds * 1000;
+  while (known && performance.now() < until && (await yardstick()) > protocol.slowed * known) await breathe();
+}
+
+// Whether every model has its calls and seconds: those that count, and any where too few will.
+function enough(each, protocol, elapsed) {
+  const share = (protocol.min_seconds / protocol.processes) * 1000;
+  if (elapsed < share || !each[0].yardsticks.length) return false;
+  const limits = each.map((one) => limitOf(one.yardsticks, protocol, one.known));
+  const hopeful = each.every((one, n) => {
+    const quiet = one.yardsticks.filter((ns) => ns <= limits[n]).length;
+    return quiet >= protocol.quiet_share * one.yardsticks.length;
+  });
+  const patient = hopeful && elapsed < protocol.patience * share;
+  const wanted = Math.ceil(protocol.min_calls / protocol.processes);
+  return each.every((one, n) => {
+    const { calls, ms } = counted(one, patient ? limits[n] : Infinity);
+    return calls >= wanted && ms >= share;
+  });
+}
+
+// Calls and milliseconds of those slices beside which fixed work took no longer than a limit.
+function counted(one, limit) {
+  let [calls, ms, next] = [0, 0, 0];
+  one.slices.forEach((count, n) => {
+    if (one.yardsticks[n] <= limit) {
+      calls += count * one.loops;
+      for (const duration of one.durations.slice(next, next + count)) ms += duration;
+    }
+    next += count;
+  });
+  return { calls, ms };
+}
+
+async function slice(one, protocol) {
   await breathe();
-  const until = performance.now() + SLICE_MS;
+  const until = performance.now() + protocol.slice_seconds * 1000;
   const count = one.durations.length;
   while (one.durations.length === count || performance.now() < until) one.durations.push(await block(one.call, one.loops));
+  one.slices.push(one.durations.length - count);
+  for (let n = 0; n < one.alone; n++) one.singles.push(await block(one.call, 1));
 }
 
-// Single calls for percentiles, where the clock can tell them apart.
-async function alone(one, protocol, step) {
-  const shortest = SINGLE_STEPS * step * 1e6;
-  if (one.loops === 1 || one.warmup.windows_ns.at(-1) < shortest) return;
-  for (let n = 0; n < protocol.singles; n++) one.singles.push(await block(one.call, 1));
+// Single calls of each slice, for percentiles, where the clock can tell them apart.
+function singlesOf(one, protocol, step, share) {
+  if (one.loops === 1 || one.warmup.windows_ns.at(-1) < SINGLE_STEPS * step * 1e6) return 0;
+  return Math.ceil(protocol.singles / Math.max(Math.round(share / (protocol.slice_seconds * 1000)), 1));
 }
 
 // Calls without a pause for a given time: what each minute's were.
@@ -154,7 +215,8 @@ export async function sustained(want, mark) {
   const { protocol } = want;
   const step = clockStep();
   const { call } = await openTimed(want.models[0], want);
-  const warmup = await warmUp(call, protocol, step);
+  const yardstick = await yardstickOf(step);
+  const warmup = await warmUp(call, protocol, step, yardstick);
   const minute = want.minute_seconds ? want.minute_seconds * 1000 : MINUTE_MS;
   const loops = loopsOf(warmup, protocol, step, Math.max(MINUTE_MS, (protocol.min_seconds / protocol.processes) * 1000));
   const minutes = [];
@@ -164,11 +226,11 @@ export async function sustained(want, mark) {
     const values = [];
     const until = begin + Math.min((minutes.length + 1) * minute, want.seconds * 1000);
     while (!values.length || performance.now() < until) {
-      const slice = performance.now() + SLICE_MS;
+      const slice = performance.now() + protocol.slice_seconds * 1000;
       while (!values.length || performance.now() < slice) values.push(nanoseconds(await block(call, loops)));
       await breathe();
     }
-    minutes.push({ durations_ns: values, conditions: await mark(), yardstick_ns: await yardstick(step, 50) });
+    minutes.push({ durations_ns: values, conditions: await mark(), yardstick_ns: await yardstick() });
   }
   return { loops, minutes };
 }
