@@ -53,10 +53,18 @@ class Place:
     Attributes:
         host: as ssh takes it.
         device: the device's class.
+        python: the device's Python, where it is not the one that is found.
+        wheelhouse: a folder of wheels for it, from the suite's file, instead of a download.
     """
 
     host: str | None = None
     device: str | None = None
+    python: str | None = None
+    wheelhouse: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.host is None and (self.python or self.wheelhouse):
+            raise InputError("a place of a suite", "it has a Python or wheels, but no host", "give `host` too")
 
     def __str__(self) -> str:
         """What it is called: the class, the host, or neither."""

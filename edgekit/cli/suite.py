@@ -96,7 +96,12 @@ def run_suite(
             suite,
             folder,
             lambda place: options.way(
-                place.host, ssh_config if place.host else None, None, None, clean_up=False, event=bar.event
+                place.host,
+                ssh_config if place.host else None,
+                place.python,
+                suite.path.parent / place.wheelhouse if place.wheelhouse else None,
+                clean_up=False,
+                event=bar.event,
             ),
             settings=how,
             event=bar.event,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,9 +22,11 @@ from edgekit.bench.compared import compare_models
 from edgekit.bench.environment import observe
 from edgekit.bench.host import LocalHost
 from edgekit.bench.measure import Settings, measure
+from edgekit.bench.result import read_result
 from edgekit.bench.subject import resolve
 from edgekit.bench.transports.connection import ConnectionLostError
 from edgekit.bench.transports.remote import RemoteTransport
+from edgekit.cli.app import app
 from edgekit.errors import ExecutionError, InputError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sshd is run as on Linux")
@@ -70,6 +73,27 @@ def test_a_measurement_sends_a_model_once(
     assert said == []
     after = {path: path.stat().st_mtime for path in device.home.rglob("*") if "__pycache__" not in str(path)}
     assert after.keys() == before.keys()
+
+
+def test_a_suite_here_and_there(
+    device: SshDevice, bench_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file of measurements a place; what is there is not measured again, and no connection stays."""
+    monkeypatch.setattr("edgekit.bench.protocol.QUICK", SHORT)
+    shutil.copy(bench_bundle, tmp_path / "net.edge")
+    place = f'[[places]]\n[[places]]\nhost = "device"\npython = "{sys.executable}"\n'
+    text = f'schema = 1\nname = "Both"\ntargets = ["onnx"]\n{place}[[models]]\nid = "net"\nbundle = "net.edge"\n'
+    (tmp_path / "both.toml").write_text(text, encoding="utf-8")
+    command = ["suite", "run", str(tmp_path / "both.toml"), "-o", str(tmp_path / "out"), "--ssh-config"]
+    written: list[dict[str, int]] = []
+    for _ in range(2):
+        assert app([*command, str(device.config), "--no-history", "-q"], standalone_mode=False) == 0
+        found = sorted((tmp_path / "out").glob("net*.json"))
+        assert sorted(read_result(path).transport for path in found) == ["local", "ssh"]
+        written.append({path.name: path.stat().st_mtime_ns for path in found})
+    assert written[0] == written[1]
+    assert (tmp_path / "out" / "report.html").stat().st_size > 1000
+    assert device.is_quiet()
 
 
 def test_files_and_commands_are_the_devices(way: RemoteTransport, tmp_path: Path) -> None:
