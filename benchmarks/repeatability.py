@@ -34,6 +34,7 @@ PEERS = WORK / "peers"
 CONDITIONS = ("idle", "loaded")
 # Largest over smallest of what is called stable; idle runs called stable; how far a loaded one may be off that is.
 SPREAD, STABLE_OF_30, OFF = 1.10, 25, 0.10
+_PRELIMINARY = 2
 _PACKAGES = ("onnxruntime", "numpy")
 _LOAD = "while True: sum(range(100000))"
 _MEAN_OF_50 = """
@@ -82,8 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     journal = folder / "journal.jsonl"
     found = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
     if not found:
-        # The first measurement on a machine does not know what it needs undisturbed; from then on the history does.
-        bench(model, "onnx", "--threads", "1")
+        # The first measurements on a machine do not know what it needs undisturbed; from then on the history does.
+        for _ in range(_PRELIMINARY):
+            bench(model, "onnx", "--threads", "1")
     for number in range(options.rounds):
         for condition in CONDITIONS:
             if any((one["round"], one["condition"]) == (number, condition) for one in found):

@@ -41,7 +41,8 @@ Durations: TypeAlias = "npt.NDArray[np.float64]"
 
 _RESAMPLES = 2000
 _MOST_LOOPS = 2**26
-_FEWEST_ROUNDS = 10
+# Fewer quiet rounds than these tell less than all: a ratio is of sides that were slowed alike.
+_FEWEST_ROUNDS, _QUIET_SHARE = 10, 0.1
 _GLANCES = 3
 _ASKED = "compare callables"
 
@@ -294,7 +295,7 @@ def _quiet(rounds: Sequence[_Round]) -> Sequence[_Round]:
     """The rounds in which fixed work was never slow; all, where those are too few."""
     limit = limit_ns([ns for one in rounds for ns in one.yardsticks], QUICK.slowed)
     quiet = [one for one in rounds if max(one.yardsticks) <= limit]
-    return quiet if len(quiet) >= max(_FEWEST_ROUNDS, QUICK.quiet_share * len(rounds)) else rounds
+    return quiet if len(quiet) >= max(_FEWEST_ROUNDS, _QUIET_SHARE * len(rounds)) else rounds
 
 
 def _calibrate(function: Callable[[], object], min_block_ns: float, clock: Clock) -> int:

@@ -113,7 +113,7 @@ def _company(turns: Sequence[Sequence[Measured]], protocol: Protocol, known_ns: 
         said = f"{disturbed[len(disturbed) // 2]} ({len(disturbed)} of {all_} measuring processes disturbed)"
         reasons.append((len(disturbed), said))
     if slowed := all_ - heard - len(disturbed):
-        longer = f"fixed work took over {protocol.slowed - 1:.0%} longer than this machine needs, nearly all the time"
+        longer = f"fixed work took over {protocol.slowed - 1:.0%} longer than this machine needs, most of the time"
         said = f"{longer} in {slowed} of {all_} measuring processes: a neighbour on the core, or its clock"
         reasons.append((slowed, said))
     return [said for _, said in sorted(reasons, reverse=True)]

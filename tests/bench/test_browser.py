@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import jsonschema
 import numpy as np
 import psutil
 import pytest
-from browser_parts import runtimes
+from browser_parts import PHONE, Phone, runtimes
 from referencing import Registry, Resource
 from short_protocol import SHORT
 
@@ -29,7 +27,6 @@ from edgekit.bench.measure import Settings, measure
 from edgekit.bench.result import Result, read_result
 from edgekit.bench.subject import resolve
 from edgekit.bench.transports.browser import BrowserTransport
-from edgekit.bench.transports.browser_here import BrowserHere
 from edgekit.bench.transports.page_model import PageModel
 from edgekit.bench.transports.reach import reach
 from edgekit.cli.app import app
@@ -39,9 +36,6 @@ SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 ONNX = Settings(protocol=SHORT, target="onnx", timeout=120.0)
 # A GPU that Chromium computes in software, so that WebGPU is there on every machine.
 IMITATED = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
-PHONE = (
-    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Mobile Safari/537.36"
-)
 
 
 def browsers() -> list[psutil.Process]:
@@ -239,35 +233,6 @@ def test_who_does_not_know_the_address_gets_nothing() -> None:
         for wrong in (f"{token[:-1]}_/", "", "x/", f"{token[:-1]}/next?page=1"):
             assert status(f"{root}/{wrong}")[0] == 403
         assert status(f"{root}/x/answer", b'{"number": 1, "answer": {}}')[0] == 403
-
-
-class Phone:
-    """Somebody else's browser, which opens the page that it is told of."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.urls: Queue[str] = Queue()
-        self._done = threading.Event()
-        self._arguments = arguments
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        browser = BrowserHere("chromium", self._arguments)
-        url = self.urls.get()
-        if url:
-            browser.open(url)
-            while not self._done.wait(0.05):
-                with suppress(TransportError):
-                    browser.check()
-        browser.close()
-
-    def __enter__(self) -> Phone:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self.urls.put("")
-        self._thread.join()
 
 
 def test_a_phone_opens_the_page(bench_bundle: Path) -> None:

@@ -119,18 +119,25 @@ class PageServer:
             return found
 
     def next_task(self, page: str) -> dict[str, Any] | None:
-        """What a page is to do; ``None`` where there is nothing to do yet."""
+        """What a page is to do; ``None`` where there is nothing to do yet.
+
+        A page that asks again has not got what it was sent, and is sent it again.
+        """
         with self._changed:
             if self._taken_by not in {None, page} and self._answer is None:
                 self._lost = True
                 self._changed.notify_all()
                 return None
             loads = self._loads
-            self._changed.wait_for(lambda: self._task is not None or self._loads != loads, _ASKING_SECONDS)
-            if self._task is None or self._loads != loads:
+            self._changed.wait_for(lambda: self._waits_for(page) or self._loads != loads, _ASKING_SECONDS)
+            if not self._waits_for(page) or self._loads != loads:
                 return None
-            task, self._task, self._taken_by = self._task, None, page
-            return task
+            self._taken_by = page
+            return self._task
+
+    def _waits_for(self, page: str) -> bool:
+        """Whether there is a task without an answer that this page may take."""
+        return self._task is not None and self._answer is None and self._taken_by in {None, page}
 
     def take_answer(self, document: Mapping[str, Any]) -> None:
         """What a page says of its task; of an older one nothing."""
@@ -212,6 +219,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(403 if name is None else 413)
             return
         body = self.rfile.read(length)
+        if len(body) < length:
+            # Cut off on its way: the page says it again.
+            self.close_connection = True
+            return
         if name == "answer":
             self._pages.take_answer(json.loads(body))
             self._send(200, b"{}", "application/json")

@@ -49,10 +49,18 @@ async function block(call, loops) {
   return performance.now() - begin;
 }
 
+// So many calls that the clock can see them: also when nothing slows them, as may be the very first.
+async function visible(call, step) {
+  for (let loops = 1; ; loops *= 2) {
+    const durations = [];
+    for (let n = 0; n < GLANCES; n++) durations.push(await block(call, loops));
+    if (Math.min(...durations) >= SINGLE_STEPS * step) return loops;
+  }
+}
+
 // Windows of calls until the medians of those settle beside which fixed work was not slow.
 async function warmUp(call, protocol, step, yardstick) {
-  let loops = 1;
-  while ((await block(call, loops)) < SINGLE_STEPS * step) loops *= 2;
+  const loops = await visible(call, step);
   const windows = [];
   const yardsticks = [];
   const begin = performance.now();
@@ -60,7 +68,8 @@ async function warmUp(call, protocol, step, yardstick) {
     const values = [];
     const end = performance.now() + protocol.window_seconds * 1000;
     while (!values.length || performance.now() < end) values.push((await block(call, loops)) / loops);
-    windows.push(median(values) * 1e6);
+    // No shorter than the clock can see.
+    windows.push(Math.max(median(values), step / loops) * 1e6);
     yardsticks.push(await yardstick());
     const limit = limitOf(yardsticks, protocol);
     const last = windows.filter((_, n) => yardsticks[n] <= limit).slice(-SETTLED_WINDOWS);
@@ -86,8 +95,7 @@ async function yardstickOf(step) {
   };
   // So often that it has been compiled.
   await block(work, 400);
-  let loops = 1;
-  while ((await block(work, loops)) < SINGLE_STEPS * step) loops *= 2;
+  const loops = await visible(work, step);
   return async () => {
     const durations = [];
     for (let n = 0; n < GLANCES; n++) durations.push((await block(work, loops)) / loops);

@@ -6,6 +6,8 @@ import { openTimed, sustained, timed } from "./measure.js";
 // The host tells by it that a page was left, or opened a second time.
 const page = crypto.getRandomValues(new Uint32Array(2)).join("-");
 const status = document.getElementById("status");
+const TRIES = 6;
+const PAUSE_MS = 300;
 // A model that stays open between calls that the host asks for one by one.
 let opened = null;
 
@@ -22,17 +24,28 @@ const TASKS = {
   repeat: async (message) => {
     for (let n = 0; n < message.calls; n++) await opened.call();
   },
-  reload: async () => void setTimeout(() => location.reload(), 50),
+  // Once this is answered.
+  reload: async () => {},
 };
 
-async function send(what, body) {
-  return fetch(`./${what}`, { method: "POST", body: JSON.stringify(body) });
+// What the host says. A phone's network loses a word now and then: it is asked again, and the host takes the same twice.
+async function ask(what, body) {
+  const options = body === undefined ? { cache: "no-store" } : { method: "POST", body: JSON.stringify(body) };
+  for (let tried = 1; ; tried++) {
+    try {
+      const response = await fetch(`./${what}`, options);
+      const text = await response.text();
+      if (!response.ok) throw new Refusal(`the host answers ${response.status}`, "");
+      return text && JSON.parse(text);
+    } catch (error) {
+      if (error instanceof Refusal || tried === TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, tried * PAUSE_MS));
+    }
+  }
 }
 
 // What else the machine did since the last time, as far as the host can see it.
-async function mark() {
-  return (await send("mark", {})).json();
-}
+const mark = () => ask("mark", {});
 
 async function answerOf(message) {
   try {
@@ -48,13 +61,11 @@ async function answerOf(message) {
 async function main() {
   while (true) {
     status.textContent = "Waiting";
-    const response = await fetch(`./next?page=${page}`, { cache: "no-store" });
-    if (response.status === 204) continue;
-    if (!response.ok) throw new Error(`the host answers ${response.status}`);
-    const message = await response.json();
+    const message = await ask(`next?page=${page}`);
+    if (!message) continue;
     status.textContent = "Measuring";
-    await send("answer", { number: message.number, answer: await answerOf(message) });
-    if (message.do === "reload") return;
+    await ask("answer", { number: message.number, answer: await answerOf(message) });
+    if (message.do === "reload") return void location.reload();
   }
 }
 
