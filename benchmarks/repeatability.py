@@ -158,12 +158,16 @@ def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         _limit(f"stable idle runs, at least {wanted:g} of {len(idle)}", called, kept=called >= wanted),
         _limit(f"runs called stable more than {OFF:.0%} off, none", len(wrong), kept=not wrong),
     ]
-    if stable:
-        spread = _spread([one["median_ns"] for one in stable])
-        limits.insert(
-            0, _limit(f"largest over smallest of stable runs, at most {SPREAD}", spread, kept=spread <= SPREAD)
-        )
+    spread = _spread([one["median_ns"] for one in stable]) if stable else None
+    kept = spread is not None and spread <= SPREAD
+    limits.insert(0, _limit(f"largest over smallest of stable runs, at most {SPREAD}", spread, kept=kept))
     ways = {"edgekit bench": "median_ns", "mean of 50 calls": "mean_of_50_ns", "pyperf --fast": "pyperf_ns"}
+    rows = [
+        (way, condition, [one[key] for one in found if one["condition"] == condition])
+        for way, key in ways.items()
+        for condition in CONDITIONS
+    ]
+    rows.insert(0, ("edgekit bench, where stable", "idle", [one["median_ns"] for one in stable if one in idle]))
     return {
         "schema": 1,
         "environment": {"processor": processor(), "threads": 1, **versions(_PACKAGES)},
@@ -171,9 +175,8 @@ def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "ways": [
             {"way": way, "condition": condition, "runs": len(values), "milliseconds": statistics.median(values) / 1e6,
              "largest_over_smallest": _spread(values)}
-            for way, key in ways.items()
-            for condition in CONDITIONS
-            if (values := [one[key] for one in found if one["condition"] == condition])
+            for way, condition, values in rows
+            if values
         ],
     }  # fmt: skip
 
@@ -182,7 +185,7 @@ def _spread(values: Sequence[float]) -> float:
     return max(values) / min(values)
 
 
-def _limit(limit: str, value: float, *, kept: bool) -> dict[str, Any]:
+def _limit(limit: str, value: float | None, *, kept: bool) -> dict[str, Any]:
     return {"limit": limit, "value": value, "kept": kept}
 
 
@@ -203,6 +206,9 @@ def page(content: Mapping[str, Any]) -> str:
         "a process on every processor that computes without a pause. In the same minute each time: `edgekit bench`,",
         "the mean of 50 calls in one process, and `pyperf --fast`.",
         "",
+        "Idle is a machine with nothing of its own to do. A virtual machine's neighbours are not idle for that: where",
+        "fixed work took longer than the machine needs, most of the time, `edgekit bench` says `unstable`, and why.",
+        "",
         "| way | machine | runs | median, ms | largest over smallest |",
         "|---|---|--:|--:|--:|",
         *(
@@ -214,7 +220,8 @@ def page(content: Mapping[str, Any]) -> str:
         "| limit | found | kept |",
         "|---|--:|---|",
         *(
-            f"| {one['limit']} | {one['value']:.3g} | {'yes' if one['kept'] else '**no**'} |"
+            f"| {one['limit']} | {'none is stable' if one['value'] is None else format(one['value'], '.4g')} "
+            f"| {'yes' if one['kept'] else '**no**'} |"
             for one in content["limits"]
         ),
         "",

@@ -131,7 +131,7 @@ def compare_models(
             resolve(path, Path(folder), target=one.target, scheme=one.scheme, samples=one.samples, formats=formats)
             for path, one in zip(models, settings, strict=True)
         ]
-        turns = _turns([*subjects, subjects[0]], how, way, event)
+        turns, imitated = _turns([*subjects, subjects[0]], how, way, event)
     used = [[one.calls_ns for one in column] for column in zip(*counted(turns, how.protocol).values(), strict=True)]
     null = ratio(used[2], used[0], paired=True, seed=how.seed)
     return Compared(
@@ -141,23 +141,28 @@ def compare_models(
         medians_ns=(figure(used[0]), figure(used[1])),
         ratio=ratio(used[1], used[0], paired=True, seed=how.seed),
         null=null,
-        stability=of_emulator(judge_pair(turns, how.protocol, null), way.environment().emulated),
+        stability=of_emulator(judge_pair(turns, how.protocol, null), imitated or way.environment().emulated),
         processes=tuple(turns),
     )
 
 
 def _turns(
     subjects: Sequence[Subject], how: Settings, transport: Transport, event: Event
-) -> list[tuple[Measured, ...]]:
-    """What each fresh process measured of each model; more processes where the first were disturbed."""
-    protocol, turns = how.protocol, list[tuple[Measured, ...]]()
+) -> tuple[list[tuple[Measured, ...]], str | None]:
+    """What each fresh process measured of each model; more processes where the first were disturbed.
+
+    Second, what imitates the device's GPU; ``None`` where nothing does.
+    """
+    protocol, turns, imitated = how.protocol, list[tuple[Measured, ...]](), None
     while len(turns) < protocol.most_processes and not filled(turns, protocol):
         most = max(protocol.processes, len(turns) + 1)
         event(f"process {len(turns) + 1} of {most}", len(turns) / most)
         asked = replace(how, seed=how.seed + len(turns))
         request = asked.request("time", subjects, quiet_ns=shortest(turns))
-        turns.append(tuple(measured_of(transport.work(request, timeout=how.timeout, tick=lambda: None))))
-    return turns
+        answer = transport.work(request, timeout=how.timeout, tick=lambda: None)
+        imitated = imitated or next((one["emulated"] for one in answer["models"] if one.get("emulated")), None)
+        turns.append(tuple(measured_of(answer)))
+    return turns, imitated
 
 
 def chosen(settings: Settings, artifact: str) -> Settings:

@@ -62,13 +62,15 @@ def check(
         anywhere: compare results of different environments too.
 
     Raises:
-        InputError: an unknown metric, one that a result lacks, results of different environments, or an emulated one.
+        InputError: an unknown metric, one that a result lacks, results of different formats, schemes or environments,
+            or an emulated one.
     """
     check_metrics(metrics, baseline)
     if now.stability.emulated or baseline.stability.emulated:
         asked, why = "gate a result", "an emulated one says nothing of how fast a device is"
         raise InputError(asked, why, "measure both on the device")
     if not anywhere:
+        _check_same_kind(now, baseline)
         check_same_environment(now, baseline)
     shaken = [name for name, one in (("now", now), ("baseline", baseline)) if one.stability.reasons]
     return tuple(_check(metric, _ratio(metric, now, baseline), 1 + max_regression, shaken) for metric in metrics)
@@ -120,6 +122,15 @@ def check_same_environment(first: Result, second: Result) -> None:
     if differing:
         why = f"they come from different environments: {'; '.join(differing)}"
         raise InputError("compare two results", why, "measure both in one, or say --across-environments")
+
+
+def _check_same_kind(now: Result, baseline: Result) -> None:
+    ours, theirs = ({key: one.model[key] for key in ("target", "scheme")} for one in (now, baseline))
+    # A bare file does not tell its scheme.
+    if any(ours[key] != theirs[key] and ours[key] and theirs[key] for key in ours):
+        kinds = ["/".join(filter(None, one.values())) for one in (ours, theirs)]
+        why = f"it is {kinds[0]}, and the baseline {kinds[1]}"
+        raise InputError("gate a result", why, "name --target and --scheme, or say --across-environments")
 
 
 def parse_percent(text: str) -> float:

@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS results (
     document BLOB NOT NULL
 )
 """
+_TABLES = {"results", "sqlite_sequence"}
+# SQLite's own.
+_MOST_ENTRIES = 2**63 - 1
 _LISTED = "id, measured_at, file, target, scheme, sha256, device, runtime, threads, median_ns, low_ns, high_ns, verdict"
 
 
@@ -134,12 +137,18 @@ class History:
             StorageError: the file is no history, or cannot be read.
         """
         row = None
-        if self.path.exists():
+        if self.path.exists() and number <= _MOST_ENTRIES:
             with self._open() as connection:
                 row = connection.execute("SELECT document FROM results WHERE id = ?", (number,)).fetchone()
         if row is None:
             raise InputError(f"result {number}", f"{self.path} does not have it", "see edgekit history")
-        return Result.from_json(json.loads(zlib.decompress(row[0])))
+        try:
+            document = json.loads(zlib.decompress(row[0]))
+        except (zlib.error, ValueError) as error:
+            raise StorageError(
+                f"read result {number} of {self.path}", f"it is damaged ({error})", "take another"
+            ) from error
+        return Result.from_json(document)
 
     def readable(self, entry: Entry) -> Result | None:
         """An entry's result; ``None`` where it was measured by another version of the protocol.
@@ -175,12 +184,17 @@ class History:
             if writing:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
-                # Readers and a writer do not wait for each other; writers wait for one another.
-                connection.execute("PRAGMA journal_mode = WAL")
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
+                tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
                 if version not in {0, SCHEMA}:
                     why = f"it is of version {version}, and this edgekit knows {SCHEMA}"
                     raise StorageError(asked, why, "take a newer edgekit, or another file: EDGEKIT_HISTORY")
+                if version == 0 and tables - _TABLES:
+                    why = f"it is another program's database, with {', '.join(sorted(tables - _TABLES))}"
+                    raise StorageError(asked, why, "name another: EDGEKIT_HISTORY=file.sqlite")
+                if writing:
+                    # Readers and a writer do not wait for each other; writers wait for one another.
+                    connection.execute("PRAGMA journal_mode = WAL")
                 with connection:
                     if version == 0:
                         connection.execute(_TABLE)

@@ -19,7 +19,7 @@ from edgekit.bench.identify import identify, suitable
 from edgekit.bench.measured import Measured, filled, peaceful, shortest
 from edgekit.bench.profile import Profile, profile_of
 from edgekit.bench.protocol import QUICK, Protocol
-from edgekit.bench.readings import GENERIC, Reading, Sample, sample, watts_between
+from edgekit.bench.readings import ANDROID, GENERIC, Reading, Sample, sample, watts_between
 from edgekit.bench.result import Result, identity_of, likeness_of
 from edgekit.bench.stability import Stability, disturbance, judge, of_emulator
 from edgekit.bench.statistics import estimate, null
@@ -63,7 +63,9 @@ class Settings:
     @property
     def readings(self) -> Sequence[Reading]:
         """How to read the device's sensors."""
-        return self.profile.readings if self.profile is not None and self.profile.readings else GENERIC
+        if self.profile is None:
+            return GENERIC
+        return self.profile.readings or (ANDROID if self.profile.kind in {"phone", "tablet"} else GENERIC)
 
     def request(self, kind: str, subjects: Sequence[Subject], **more: Any) -> dict[str, Any]:
         """A worker's request."""
@@ -149,6 +151,7 @@ class _Run:
             settings={
                 "threads": self._threads,
                 "providers": [Path(name).stem for name in self.settings.providers] or None,
+                "preferred": _preferred(self.settings.profile, self.subject.target) or None,
                 "sustained_seconds": self.settings.sustained,
                 "seed": self.settings.seed,
             },

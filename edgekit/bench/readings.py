@@ -1,7 +1,9 @@
 """What a device's sensors say: temperature, throttling, power; by its profile's ``readings``, absent where it has none.
 
 Formats: vcgencmd (``temp=48.3'C``, ``throttled=0x50005``, ``VDD_CORE_A current(7)=1.2A``) is Raspberry Pi's, tegrastats
-(``VDD_IN 5023mW/4980mW cpu@49.5C``) NVIDIA's; the rest are files of the Linux kernel (hwmon, thermal, powercap).
+(``VDD_IN 5023mW/4980mW cpu@49.5C``) NVIDIA's, ``dumpsys thermalservice`` (``Thermal Status: 2``,
+``Temperature{mValue=37.1, mType=3, mName=skin, mStatus=0}``) Android's from version 10 on; the rest are files of the
+Linux kernel (hwmon, thermal, powercap, power_supply).
 """
 
 from __future__ import annotations
@@ -29,6 +31,30 @@ GENERIC: tuple[Reading, ...] = (
     ),
     FilesReading("rapl", "energy", "uJ", "/sys/devices/virtual/powercap/intel-rapl/intel-rapl:*/energy_uj"),
 )
+_THERMALSERVICE = ("dumpsys", "thermalservice")
+# What phones and tablets have; Android's own words for its levels, of which 0 is none.
+ANDROID: tuple[Reading, ...] = (
+    *GENERIC,
+    CommandReading(
+        "thermal-status",
+        "throttling",
+        "level",
+        _THERMALSERVICE,
+        {
+            "1": "light throttling",
+            "2": "moderate throttling",
+            "3": "severe throttling",
+            "4": "critical throttling",
+            "5": "thermal emergency",
+            "6": "thermal shutdown",
+        },
+    ),
+    CommandReading("thermalservice", "temperature", "degC", _THERMALSERVICE),
+    FilesReading("battery-voltage", "voltage", "uV", "/sys/class/power_supply/battery/voltage_now"),
+    FilesReading("battery-current", "current", "uA", "/sys/class/power_supply/battery/current_now"),
+)
+# The kernel's own hold on the processors' clocks: above 0 it keeps them down.
+_COOLING = "/sys/class/thermal/cooling_device*/cur_state"
 _CLOCKS = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq"
 # Raspberry Pi's bits from here on tell of the time since it started.
 _PAST_BITS = 16
@@ -75,6 +101,7 @@ def sample(host: Host, readings: Sequence[Reading] = GENERIC) -> Sample:
         else:
             for name, value in _numbers(host, one):
                 found.setdefault(one.quantity, {})[name] = value / _SCALE.get(one.unit, 1)
+    throttled += _held_down(host)
     clocks = {path.split("/")[-3]: _number(host.text(path)) for path in host.glob(_CLOCKS)}
     watts = found.get("power", {}) | _products(found.get("voltage", {}), found.get("current", {}))
     return Sample(
@@ -108,7 +135,17 @@ def _total(watts: Mapping[str, float]) -> float:
     return total[0] if total else sum(watts.values())
 
 
-_SCALE = {"millidegC": 1000.0, "uJ": 1e6, "mW": 1000.0, "mV": 1000.0, "mA": 1000.0}
+_SCALE = {"millidegC": 1000.0, "uJ": 1e6, "mW": 1000.0, "mV": 1000.0, "mA": 1000.0, "uV": 1e6, "uA": 1e6}
+
+
+def _held_down(host: Host) -> list[str]:
+    """What of the kernel's cooling slows the processors now."""
+    found = []
+    for path in host.glob(_COOLING):
+        kind = host.text(f"{path.rpartition('/')[0]}/type") or ""
+        if "cpufreq" in kind and (state := _number(host.text(path))):
+            found.append(f"{kind} holds the processor down (state {state:g})")
+    return found
 
 
 def _numbers(host: Host, reading: FilesReading) -> list[tuple[str, float]]:
@@ -118,8 +155,13 @@ def _numbers(host: Host, reading: FilesReading) -> list[tuple[str, float]]:
         folder, _, file = path.rpartition("/")
         if reading.driver is not None and host.text(f"{folder}/name") != reading.driver:
             continue
+        battery = "/power_supply/" in path
+        # What goes through a battery is the device's own need only where nothing charges it.
+        if battery and host.text(f"{folder}/status") != "Discharging":
+            continue
         if (value := _number(host.text(path))) is not None:
-            found.append((_label(host, folder, file), value))
+            # Drivers do not agree on the sign of a current that leaves it.
+            found.append((_label(host, folder, file), abs(value) if battery else value))
     return found
 
 
@@ -152,6 +194,11 @@ def _from_command(
                 throttled.append(meaning)
         found.setdefault("throttling", {})[reading.name] = value >> _PAST_BITS
         return
+    if reading.quantity == "throttling" and reading.unit == "level":
+        level = re.search(r"Thermal Status: (\d+)", answer)
+        if level and level[1] in reading.bits:
+            throttled.append(reading.bits[level[1]])
+        return
     values = found.setdefault(reading.quantity, {})
     if reading.unit == "V and A by rail":
         rails = re.findall(r"(\w+)_([AV]) \w+\(\d+\)=([\d.]+)[AV]", answer)
@@ -163,6 +210,12 @@ def _from_command(
     elif reading.unit == "degC" and "@" in answer:
         line = answer.strip().splitlines()[0]
         values.update({name: float(now) for name, now in re.findall(r"(\w+)@(-?[\d.]+)C\b", line)})
+    elif reading.unit == "degC" and "Temperature{" in answer:
+        # Cached ones may be old.
+        _, _, live = answer.partition("Current temperatures from HAL:")
+        pairs = re.findall(r"Temperature\{mValue=(-?[\d.]+), mType=-?\d+, mName=([^,}]+)", live)
+        # A sensor that is not there says 0 or -99.9.
+        values.update({name: float(now) for now, name in pairs if float(now) > 0})
     elif (lone := re.search(r"-?\d+(?:\.\d+)?", answer)) is not None:
         values[reading.name] = float(lone[0]) / _SCALE.get(reading.unit, 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -123,8 +124,20 @@ class Result:
 
     @property
     def first_choice(self) -> str:
-        """The execution provider or delegate that was to run all it can: the one asked for, or the runtime's own."""
-        return Path((self.settings["providers"] or self.providers or ("",))[0]).stem
+        """The execution provider or delegate that was to run all: asked for, the class's, or the runtime's own."""
+        wished = self._wished or self.providers or ("",)
+        return Path(wished[0]).stem
+
+    @property
+    def _wished(self) -> Sequence[str]:
+        return self.settings["providers"] or self.settings.get("preferred") or ()
+
+    @property
+    def missing_providers(self) -> tuple[str, ...]:
+        """Those asked for, or named by the device's class, that did not run, before the first that did."""
+        wished = [Path(name).stem for name in self._wished]
+        ran = {part for name in self.providers for part in name.split("+")}
+        return tuple(itertools.takewhile(lambda name: name not in ran, wished)) if self.providers else ()
 
     @property
     def fell_back(self) -> tuple[str, ...]:
@@ -165,6 +178,7 @@ class Result:
             "runtime": self.runtime,
             "providers": list(self.providers),
             "placement": {name: list(nodes) for name, nodes in self.placement.items()},
+            "missing_providers": list(self.missing_providers),
             "fell_back": list(self.fell_back),
             "calls": self.calls,
             "set_aside": self.set_aside,
@@ -194,9 +208,11 @@ class Result:
         """
         if data.get("schema") != SCHEMA:
             raise InputError("read a benchmark result", "it is none of schema 1", "give one that edgekit bench wrote")
-        protocol = Protocol.from_json(data["protocol"])
         kept = ("model", "measured_at", "transport", "device", "settings", "runtime", "versions", "memory", "energy")
         try:
+            protocol = Protocol.from_json(data["protocol"])
+            if not data["processes"]:
+                raise InputError("read a benchmark result", "no process has measured anything", "measure again")
             return Result(
                 **{name: data[name] for name in kept},
                 protocol=protocol,
@@ -214,8 +230,11 @@ class Result:
                     tuple(data["stability"]["reasons"]), emulated=data["stability"]["verdict"] == "emulated"
                 ),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError("read a benchmark result", f"it lacks {error}", "measure again") from error
+        except KeyError as error:
+            todo = "give what edgekit bench wrote with --output or --json"
+            raise InputError("read a benchmark result", f"it lacks {error}", todo) from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError("read a benchmark result", f"it is damaged ({error})", "measure again") from error
 
 
 def identity_of(

@@ -73,8 +73,16 @@ def _add_folder(found: Selection, folder: Path) -> None:
         raise InputError(f"read {folder}", "no result lies in it", "give a folder of edgekit bench --output files")
     for path in files:
         if path.name.endswith(FAILURE_SUFFIX):
-            document = json.loads(path.read_text(encoding="utf-8"))
-            found.failures.append((document["what"], document["error"]))
+            found.failures.append(_failure(path))
         else:
             found.results.append(read_result(path))
     found.bundles += sorted((folder / "models").glob("*/*.edge"))
+
+
+def _failure(path: Path) -> tuple[str, str]:
+    """What failed, and why, as a suite has written it."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return str(document["what"]), str(document["error"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"read {path}", f"it is damaged ({error!r})", "delete it, or run the suite again") from error

@@ -13,6 +13,7 @@ from typing import Any
 
 import edgekit
 from edgekit import devices
+from edgekit.bench.identify import suitable
 from edgekit.bench.make import made
 from edgekit.bench.measure import Settings, measure
 from edgekit.bench.protocol import FULL, QUICK
@@ -129,7 +130,7 @@ class _Run:
 
     def _do(self, job: Job, transport: Transport, identity: Mapping[str, Any], profile: Any) -> None:
         bundle = self._bundle(job.model)
-        artifact = choose(Bundle.open(bundle), job.target, job.scheme)
+        artifact = choose(Bundle.open(bundle), job.target, job.scheme, suitable(profile, transport))
         key = self._key(job, artifact.sha256, identity)
         file = self.folder / f"{self._stem(job)}-{key[:12]}.json"
         if file.exists():

@@ -67,8 +67,8 @@ class Place:
             raise InputError("a place of a suite", "it has a Python or wheels, but no host", "give `host` too")
 
     def __str__(self) -> str:
-        """What it is called: the class, the host, or neither."""
-        return self.device or self.host or "here"
+        """What it is called: the class, the host, both, or neither."""
+        return " at ".join(filter(None, (self.device, self.host))) or "here"
 
 
 @dataclass(frozen=True)

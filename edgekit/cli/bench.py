@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from edgekit.cli import options
+from edgekit.errors import InputError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -74,8 +75,14 @@ def bench(
         Optional[Path],  # noqa: UP045
         typer.Option("--gate", help="An earlier result that this one may not be worse than.", show_default=False),
     ] = None,
-    max_regression: Annotated[str, typer.Option("--max-regression", help="What may be worse.")] = "5%",
-    gate_on: Annotated[str, typer.Option("--gate-on", help="Of median, cold, memory, size.")] = "median",
+    max_regression: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--max-regression", help="What may be worse than --gate; 5% if not said.", show_default=False),
+    ] = None,
+    gate_on: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--gate-on", help="Of median, cold, memory, size; median if not said.", show_default=False),
+    ] = None,
     across: options.Across = False,  # noqa: FBT002
     junit: Annotated[
         Optional[Path],  # noqa: UP045
@@ -104,10 +111,15 @@ def bench(
 
     for path in filter(None, (output, junit)):
         check_new_file(path, force=force)
-    baseline, limit = read_result(gate) if gate else None, parse_percent(max_regression)
-    metrics = options.parse_list(gate_on)
+    for option, value in (("--max-regression", max_regression), ("--gate-on", gate_on)):
+        if gate is None and value is not None:
+            raise InputError(f"{option} {value}", "there is nothing to be worse than", "give --gate baseline.json")
+    baseline = read_result(gate) if gate else None
+    limit = parse_percent("5%" if max_regression is None else max_regression)
+    metrics = options.parse_list("median" if gate_on is None else gate_on)
     if baseline is not None:
         check_metrics(metrics, baseline)
+        target, scheme = _of_baseline(model, baseline, target, scheme)
     settings = settings_of(full, processes, threads, provider, device, target, scheme, samples, seed, timeout, as_told)
     if profile:
         settings = replace(settings, profile_operators=True)
@@ -203,6 +215,17 @@ def reached(
         yield way, bar.event
 
 
+def _of_baseline(
+    model: Path, baseline: Result, target: str | None, scheme: str | None
+) -> tuple[str | None, str | None]:
+    """Which artifact of a bundle is gated, where that is not said: one of the baseline's kind."""
+    if model.suffix != ".edge" and not model.is_dir():
+        return target, scheme
+    target = target or baseline.model["target"]
+    same = target == baseline.model["target"]
+    return target, scheme or (baseline.model["scheme"] if same else None)
+
+
 def write_junit(report: Report, path: Path | None) -> None:
     """JUnit XML, where it was asked for."""
     from edgekit.bench.ci import junit
@@ -239,6 +262,9 @@ def show(result: Result, checks: Sequence[Check]) -> None:
     console.print(plain(_title(result)), soft_wrap=True)
     if result.identified is not None:
         console.print(plain(f"device: {result.identified}"), soft_wrap=True)
+    if result.missing_providers:
+        said = f"not run: {', '.join(result.missing_providers)} (not installed there, or it did not start)"
+        console.print(plain(said, "yellow"), soft_wrap=True)
     if result.environment.browser is not None:
         console.print(plain(_browser(result.environment.browser)), soft_wrap=True)
     if result.verdict is not None:

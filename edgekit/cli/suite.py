@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +13,8 @@ from edgekit.cli import options
 
 if TYPE_CHECKING:
     from edgekit.bench.suite_run import Outcome
-    from edgekit.bench.suites import Suite
+    from edgekit.bench.suites import Place, Suite
+    from edgekit.bench.transports import Transport
 
 # The JSON document of `suite run --json`. 1: first.
 SCHEMA = 1
@@ -71,6 +74,7 @@ def run_suite(
     processes: options.Processes = None,
     timeout: options.BenchTimeout = 600,
     ssh_config: options.SshConfig = None,
+    web_runtimes: options.WebRuntimes = None,
     no_history: Annotated[bool, typer.Option("--no-history", help="Do not keep the results there.")] = False,  # noqa: FBT002
     file: options.HistoryFile = None,
     quiet: options.Quiet = False,  # noqa: FBT002
@@ -95,13 +99,8 @@ def run_suite(
         outcome = run(
             suite,
             folder,
-            lambda place: options.way(
-                place.host,
-                ssh_config if place.host else None,
-                place.python,
-                suite.path.parent / place.wheelhouse if place.wheelhouse else None,
-                clean_up=False,
-                event=bar.event,
+            partial(
+                way_to, suite=suite, ssh_config=ssh_config, web_runtimes=web_runtimes, event=bar.event, wait=timeout
             ),
             settings=how,
             event=bar.event,
@@ -111,6 +110,34 @@ def run_suite(
     _report(suite, outcome, folder)
     _print(suite, outcome, folder, json=json)
     raise typer.Exit(outcome.exit_code)
+
+
+def way_to(
+    place: Place,
+    *,
+    suite: Suite,
+    ssh_config: Path | None,
+    web_runtimes: Path | None,
+    event: Callable[[str, float], None],
+    wait: float,
+) -> AbstractContextManager[Transport | None]:
+    """The way to a place: of what was said for all of them, that which this kind takes."""
+    from edgekit import devices
+
+    profile = devices.get(place.device) if place.device else None
+    by_page = (place.host or "").startswith("browser:") or (profile is not None and profile.transports == ("browser",))
+    by_ssh = place.host is not None and not by_page and not place.host.startswith("adb:")
+    return options.way(
+        place.host,
+        ssh_config if by_ssh else None,
+        place.python,
+        suite.path.parent / place.wheelhouse if place.wheelhouse else None,
+        clean_up=False,
+        event=event,
+        web_runtimes=web_runtimes if by_page else None,
+        profile=profile,
+        wait=wait,
+    )
 
 
 def _report(suite: Suite, outcome: Outcome, folder: Path) -> None:

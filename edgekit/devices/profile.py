@@ -19,7 +19,7 @@ FORMATS = ("onnx", "tflite", "coreml")
 TRANSPORTS = ("local", "ssh", "adb", "browser")
 QUANTITIES = ("temperature", "throttling", "energy", "power", "voltage", "current")
 SYSTEMS = ("Linux", "Android", "Darwin", "Windows", "iOS")
-UNITS = ("degC", "millidegC", "count", "bits", "uJ", "mW", "mV", "mA", "V and A by rail")
+UNITS = ("degC", "millidegC", "count", "bits", "level", "uJ", "mW", "mV", "uV", "mA", "uA", "V and A by rail")
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,9 @@ def test_refusals_come_before_the_measurement(
     refused = {
         ("bench", model, "-o", "there.json"): "it exists already",
         ("bench", model, "--gate", "gone.json"): "No such file",
-        ("bench", model, "--max-regression", "5"): "not a percentage",
+        ("bench", model, "--gate", "there.json", "--max-regression", "5"): "not a percentage",
+        ("bench", model, "--max-regression", "5%"): "there is nothing to be worse than",
+        ("bench", model, "--gate-on", "size"): "there is nothing to be worse than",
         ("bench", model, "--sustained", "long"): "not a duration",
         ("bench", model, "--device", "toaster"): "no such device",
         ("bench", model, "--gate", "there.json", "--gate-on", "tail"): "no such metric",

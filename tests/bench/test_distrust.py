@@ -109,6 +109,49 @@ def test_a_desktop_tells_energy_and_throttling(tmp_path: Path) -> None:
     assert verdict([first, second]) == ("the processor was throttled while it measured (cpu0)",)
 
 
+THERMALSERVICE = """IsStatusOverride: false
+Thermal Status: 2
+Cached temperatures:
+\tTemperature{mValue=51.0, mType=3, mName=skin, mStatus=2}
+HAL Ready: true
+Current temperatures from HAL:
+\tTemperature{mValue=44.5, mType=3, mName=skin, mStatus=2}
+\tTemperature{mValue=71.25, mType=0, mName=BIG, mStatus=0}
+\tTemperature{mValue=0.0, mType=4, mName=USB, mStatus=0}
+\tTemperature{mValue=-99.9, mType=6, mName=TYPE_POWER_AMPLIFIER, mStatus=0}
+Current cooling devices from HAL:
+\tCoolingDevice{mValue=3, mType=2, mName=cpu}
+"""
+
+
+@posix_only
+@pytest.mark.parametrize(("status", "watts"), [("Discharging", {"battery": 2.0}), ("Charging", {})])
+def test_a_phone_tells_heat_throttling_and_its_batterys_power(
+    status: str, watts: dict[str, float], tmp_path: Path
+) -> None:
+    battery = "sys/class/power_supply/battery/"
+    files = {
+        "usr/bin/dumpsys": f'[ "$1" = thermalservice ] && echo "{THERMALSERVICE}"',
+        f"{battery}status": status,
+        f"{battery}voltage_now": "4000000",
+        f"{battery}current_now": "-500000",
+    }
+    seen = sample(tree(tmp_path, files), Settings(profile=devices.get("pixel-8")).readings)
+    assert seen.temperatures == {"skin": 44.5, "BIG": 71.25}
+    assert seen.throttled == ("moderate throttling",)
+    assert seen.watts == pytest.approx(watts)
+    assert verdict([seen, seen]) == ("the device says: moderate throttling",)
+
+
+def test_the_kernel_holds_the_clock_down(tmp_path: Path) -> None:
+    cooling = "sys/class/thermal/cooling_device"
+    states = {"0": ("cpufreq-cpu0", "3"), "1": ("cpufreq-cpu4", "0"), "2": ("pwm-fan", "2")}
+    files = {f"{cooling}{number}/type": kind for number, (kind, _) in states.items()}
+    files |= {f"{cooling}{number}/cur_state": state for number, (_, state) in states.items()}
+    seen = sample(tree(tmp_path, files), devices.get("jetson-orin-nano").readings)
+    assert verdict([seen]) == ("the device says: cpufreq-cpu0 holds the processor down (state 3)",)
+
+
 def test_a_machine_without_sensors_tells_nothing(tmp_path: Path) -> None:
     seen = sample(LocalHost(tmp_path))
     assert seen == Sample(at=seen.at)

@@ -52,6 +52,15 @@ def test_two_stable_results(factor: float, expected: str, metric: str, result: R
     assert found.message.startswith(f"{metric} {expected}: {abs(factor - 1):.1%} {'more' if factor >= 1 else 'less'}")
 
 
+def test_another_format_is_no_baseline(result: Result) -> None:
+    other = like(result, model={**result.model, "scheme": "int8"})
+    with pytest.raises(InputError, match=r"it is onnx/int8, and the baseline onnx/float32; name --target and --scheme"):
+        check(other, like(result), 0.05)
+    assert check(other, like(result), 0.05, anywhere=True)[0].outcome == "passed"
+    # Of a bare file nobody knows the scheme.
+    assert check(like(result, model={**result.model, "scheme": None}), like(result), 0.05)[0].outcome == "passed"
+
+
 def test_a_difference_that_the_interval_does_not_bear_out(result: Result) -> None:
     found = outcome(like(result, 1.08, (0.8, 0.9, 1.0, 1.1, 1.2)), like(result))
     assert found.ratio.value > found.limit

@@ -81,6 +81,29 @@ def test_files_that_are_no_history(result: Result, tmp_path: Path) -> None:
         History(tmp_path / "newer").add(result)
     with pytest.raises(StorageError, match="EDGEKIT_HISTORY"):
         History(tmp_path / "text" / "below").add(result)
+    with pytest.raises(InputError, match="does not have it"):
+        History(tmp_path / "newer").result(2**70)
+
+
+def test_a_database_of_another_program_stays_as_it_is(result: Result, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "theirs.sqlite") as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    connection.close()
+    before = (tmp_path / "theirs.sqlite").read_bytes()
+    for act in (History(tmp_path / "theirs.sqlite").entries, lambda: History(tmp_path / "theirs.sqlite").add(result)):
+        with pytest.raises(StorageError, match="it is another program's database, with notes"):
+            act()
+    assert (tmp_path / "theirs.sqlite").read_bytes() == before
+
+
+def test_a_damaged_entry(result: Result, tmp_path: Path) -> None:
+    history = History(tmp_path / "history.sqlite")
+    number = history.add(result)
+    with sqlite3.connect(history.path) as connection:
+        connection.execute("UPDATE results SET document = ?", (b"x",))
+    connection.close()
+    with pytest.raises(StorageError, match=rf"read result {number} of .*: it is damaged"):
+        history.result(number)
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def test_a_result_is_read_back_as_it_was(result: Result, tmp_path: Path) -> None
         ("[]", "it is none of schema 1"),
         ("{", "not JSON"),
         ('{"schema": 1, "protocol": {"version": 0}}', "it is version 0, and this edgekit measures by version 2"),
+        ('{"schema": 1}', "it lacks 'protocol'; give what edgekit bench wrote"),
+        ('{"schema": 1, "protocol": []}', "it is damaged"),
     ],
 )
 def test_what_is_no_result(content: str, why: str, tmp_path: Path) -> None:
@@ -128,6 +130,17 @@ def test_a_provider_that_takes_nothing_is_seen_through(bench_bundle: Path) -> No
     absent = replace(result, settings=asked, providers=("CPUExecutionProvider",))
     assert absent.fell_back == result.fell_back
     assert absent.first_choice == "TensorrtExecutionProvider"
+
+
+def test_what_a_class_names_and_does_not_run_is_said(bench_bundle: Path) -> None:
+    """An onnxruntime without CUDA on a board whose class prefers it: the figure is the processor's."""
+    jetson = devices.get("jetson-orin-nano")
+    result = measure(bench_bundle, Settings(SHORT, target="onnx", threads=1, profile=jetson, as_told=True))
+    assert result.providers == ("CPUExecutionProvider",)
+    assert result.missing_providers == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    assert result.first_choice == "TensorrtExecutionProvider"
+    assert result.fell_back == result.placement["CPUExecutionProvider"] != ()
+    assert Result.from_json(result.to_json()).missing_providers == result.missing_providers
 
 
 def test_refusals(bench_bundle: Path) -> None:

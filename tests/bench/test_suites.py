@@ -6,10 +6,12 @@ import contextlib
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_parts import runtimes
 from short_protocol import SHORT
 from test_report import Page
 from test_schemas import check, validator
@@ -21,6 +23,7 @@ from edgekit.bench.measure import Settings
 from edgekit.bench.result import Result, read_result
 from edgekit.bench.suites import Place, Suite, find, read, suites
 from edgekit.cli.app import app
+from edgekit.cli.suite import way_to
 from edgekit.errors import EdgekitError, ExecutionError, InputError
 
 QUICK = Settings(protocol=replace(SHORT, min_seconds=0.05))
@@ -127,7 +130,21 @@ def test_all_of_each_with_all_of_the_others(tmp_path: Path) -> None:
     names = [job.name for place in found.places for job in found.jobs(place)]
     assert len(names) == 2 * (8 + 2)
     assert names[0] == "a onnx/float32, 1 thread"
-    assert names[-1] == "b onnx/float32, 4 threads, on raspberry-pi-5"
+    assert names[-1] == "b onnx/float32, 4 threads, on raspberry-pi-5 at pi@pi5.local"
+
+
+def test_a_browser_is_a_place_by_its_class(folder: Path) -> None:
+    """A class that only a browser can be of is measured in this machine's own; ssh's settings are not for it."""
+    packages = runtimes()
+    text = 'targets = ["onnx"]\n[[models]]\nid = "net"\nbundle = "net.edge"\n[[places]]\ndevice = "browser-desktop"\n'
+    found = suite(folder, text)
+    config = folder / "ssh_config"
+    way = partial(way_to, suite=found, ssh_config=config, web_runtimes=packages, event=lambda *_: None, wait=60.0)
+    outcome = suite_run.run(found, folder / "results", way, settings=QUICK)
+    assert outcome.failed == []
+    (one,) = outcome.measured
+    assert (one.result.transport, one.result.device) == ("browser", "browser-desktop")
+    assert one.job.name.endswith("on browser-desktop")
 
 
 def test_a_run_goes_on_where_it_stopped(folder: Path) -> None:
