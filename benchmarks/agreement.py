@@ -25,10 +25,10 @@ from typing import Any
 from fingerprint import processor, versions
 from fresh import ROOT, bench, mobilenet, python
 
-from edgekit.bench.counters import yardstick_ns
 from edgekit.bench.interleaved import estimate
 from edgekit.bench.protocol import QUICK
 from edgekit.bench.slices import quiet_ns
+from edgekit.bench.yardstick import yardstick_ns
 
 RESULTS = ROOT / "benchmarks" / "results" / "agreement.json"
 # The ratio of the medians may be so far from 1.

@@ -138,7 +138,7 @@ def write_results(
     """Write one self-contained HTML file about measurements, whole or not at all.
 
     Args:
-        results: what ``edgekit bench`` found, in the order of the report.
+        results: what ``edgekit bench`` found; shown by device, model, format and scheme.
         output: the file to write; one that is there is replaced.
         name: the heading.
         bundles: what the models came from; their verdicts stand beside the measurements of the same files.
@@ -153,6 +153,7 @@ def write_results(
     from edgekit._report import results as shown
     from edgekit.bench.protocol import VERSION
 
+    results = shown.ordered(results)
     artifacts = [artifact for path in bundles for artifact in Bundle.open(path).artifacts]
     verdicts = {one.sha256: one.verdict for one in artifacts}
     rows = shown.rows(results, verdicts)

@@ -56,6 +56,21 @@ def name_of(result: Result) -> str:
     return " / ".join(filter(None, (result.model["target"], result.model["scheme"])))
 
 
+def ordered(results: Sequence[Result]) -> list[Result]:
+    """By device, model, format, scheme and threads, those of the same as they were measured."""
+
+    def place(one: Result) -> tuple[str, ...]:
+        threads = f"{one.settings['threads'] or 0:06}"
+        kind = (one.model["target"] or "", one.model["scheme"] or "", threads)
+        return (_device(one), one.model["file"], *kind, one.measured_at)
+
+    return sorted(results, key=place)
+
+
+def _device(result: Result) -> str:
+    return str(result.device or result.environment.board or result.environment.processor or "unknown")
+
+
 def rows(results: Sequence[Result], verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]]:
     """The table: one row a measurement."""
     numbered = environment_numbers(results)
@@ -68,12 +83,15 @@ def rows(results: Sequence[Result], verdicts: Mapping[str, Verdict]) -> list[dic
 def _row(result: Result, verdict: Verdict | None) -> dict[str, Any]:
     threads = result.settings["threads"]
     how = [result.runtime, *result.providers, *([_counted(threads, "thread")] if threads else [])]
+    how += [f"{name} did not run" for name in result.missing_providers]
+    if result.fell_back:
+        how.append(f"{_counted(len(result.fell_back), 'operator')} not on {result.first_choice}")
     p90 = next((one.value for one in result.percentiles if one.percentile == 90), None)
     peak = result.memory["peak_bytes"] if result.memory else None
     return {
         "file": result.model["file"],
         "name": name_of(result),
-        "device": result.device or result.environment.board or result.environment.processor or "unknown",
+        "device": _device(result),
         "how": ", ".join(how) + ("" if result.transport == "local" else f", by {result.transport}"),
         "state": _STATES.get(result.stability.verdict, "unknown"),
         "word": result.stability.verdict,
@@ -127,6 +145,8 @@ def _place(result: Result) -> dict[str, Any]:
 
 def _facts(result: Result) -> list[tuple[str, str]]:
     facts = {"device": result.device, "reached": result.transport, **asdict(result.environment)}
+    facts |= {f"browser's {name}": value for name, value in (facts.pop("browser") or {}).items()}
+    facts["identified"] = result.identified
     memory = facts.pop("memory_bytes")
     facts["memory"] = numbers.size(memory) if memory else None
     clocks = facts.pop("clock_range_mhz")

@@ -33,7 +33,7 @@ class Compared:
         interleaved: the two were measured in turn, and not one some day and the other another.
         medians_ns: of the first and the second.
         ratio: the second's time over the first's.
-        null: the first over itself, measured in the same turns; ``None`` of stored results.
+        null: the first over itself, measured in the same turns; of stored results the wider of their own A/A tests.
         stability: whether it would come again.
         processes: raw, of interleaved ones: the first, the second, the first again.
     """
@@ -43,7 +43,7 @@ class Compared:
     interleaved: bool
     medians_ns: tuple[float, float]
     ratio: Estimate
-    null: Estimate | None
+    null: Estimate
     stability: Stability
     processes: tuple[tuple[Measured, ...], ...]
 
@@ -66,7 +66,7 @@ class Compared:
             "interleaved": self.interleaved,
             "medians_ns": list(self.medians_ns),
             "ratio": self.ratio.to_json(),
-            "null": self.null and self.null.to_json(),
+            "null": self.null.to_json(),
             "band": list(self.band),
             "verdict": self.verdict,
             "stability": self.stability.to_json(),
@@ -98,7 +98,7 @@ def compare_results(first: Result, second: Result, *, anywhere: bool = False) ->
         interleaved=False,
         medians_ns=(first.median.value, second.median.value),
         ratio=ratio(ours, theirs, paired=False, seed=int(first.settings["seed"])),
-        null=None,
+        null=max((first.null, second.null), key=lambda one: max(one.high, 1 / one.low)),
         stability=Stability(tuple(reasons), emulated=any(one.stability.emulated for one in (first, second))),
         processes=(),
     )

@@ -65,7 +65,10 @@ class Environment:
     @property
     def identity(self) -> dict[str, Any]:
         """What must be the same in two measurements that are compared."""
-        kept = ("system", "architecture", "board", "processor", "cpus", "governor", "boost", "power_mode", "on_battery")
+        kept = (
+            *("system", "architecture", "board", "processor", "cpus"),
+            *("governor", "clock_range_mhz", "boost", "power_mode", "on_battery"),
+        )
         same = {name: getattr(self, name) for name in kept}
         if self.browser is not None:
             of_browser = ("name", "version", "fresh", "isolated", "gpu")

@@ -146,7 +146,9 @@ def parse_percent(text: str) -> float:
 
 
 def _told(value: Any) -> str:
-    return "unknown" if value is None else ", ".join(value) if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "unknown" if value is None else str(value)
 
 
 def _check(metric: str, found: Estimate, limit: float, shaken: Sequence[str]) -> Check:

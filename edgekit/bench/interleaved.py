@@ -28,10 +28,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.bench.counters import yardstick_ns
 from edgekit.bench.protocol import QUICK
 from edgekit.bench.slices import limit_ns
 from edgekit.bench.statistics import null_band, word_of
+from edgekit.bench.yardstick import yardstick_ns
 from edgekit.errors import InputError
 
 SCHEMA = 1  # 1: the first

@@ -132,14 +132,14 @@ class Interval(Protocol):
         """The upper end."""
 
 
-def null_band(null: Interval | None, smallest: float) -> tuple[float, float]:
+def null_band(null: Interval, smallest: float) -> tuple[float, float]:
     """The ratios that mean nothing: the A/A interval, made symmetric, and at least the smallest difference.
 
     Args:
-        null: the A/A test's interval, where there was one.
+        null: the A/A test's interval.
         smallest: relative differences below it are ties, however sure they are.
     """
-    widest = 1 + smallest if null is None else max(null.high, 1 / null.low, 1 + smallest)
+    widest = max(null.high, 1 / null.low, 1 + smallest)
     return 1 / widest, widest
 
 

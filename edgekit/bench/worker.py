@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 
 import edgekit
-from edgekit.bench.counters import Counters, memory_bytes, move_to_quietest, yardstick_ns
+from edgekit.bench.counters import Counters, memory_bytes
 from edgekit.bench.protocol import Protocol
 from edgekit.bench.slices import limit_ns
+from edgekit.bench.yardstick import move_to_quietest, yardstick_ns
 from edgekit.errors import EdgekitError, ExecutionError, InputError
 from edgekit.runtime.loading import available_providers, import_runtime, load
 from edgekit.runtime.session import Session

@@ -150,7 +150,7 @@ def _show(found: Compared) -> None:
     )
     console.print(plain(said, "bold"), soft_wrap=True)
     low, high = found.band
-    source = "the first measured against itself" if found.null else "results measured apart"
+    source = "the first measured against itself" if found.interleaved else "each measured against itself"
     console.print(plain(f"no difference is {low:.3f} to {high:.3f} ({source})"), soft_wrap=True)
     unstable = found.stability.reasons
     console.print(plain(found.stability.verdict, "yellow" if unstable else "green"))

@@ -145,8 +145,20 @@ def _report(suite: Suite, outcome: Outcome, folder: Path) -> None:
 
     failures = [(one.job.name, str(one.error)) for one in outcome.failed]
     results = [one.result for one in outcome.measured]
-    bundles = [path for path in outcome.bundles if path.exists()]
+    # What is damaged is among the failures, and keeps the rest from nothing.
+    bundles = [path for path in outcome.bundles if _opens(path)]
     write_results(results, folder / "report.html", name=suite.name, bundles=bundles, failures=failures)
+
+
+def _opens(path: Path) -> bool:
+    from edgekit.bundle import Bundle
+    from edgekit.errors import EdgekitError
+
+    try:
+        Bundle.open(path)
+    except EdgekitError:
+        return False
+    return True
 
 
 def _print(suite: Suite, outcome: Outcome, folder: Path, *, json: bool) -> None:

@@ -66,6 +66,12 @@ def test_results_measured_apart(result: Result) -> None:
     assert found.ratio.value == pytest.approx(2)
     assert found.stability.reasons == ("the first: noise",)
     assert compare_results(result, result).verdict == "tie"
+    # What differs from itself by more than two results do says nothing of them.
+    first, *rest = result.processes
+    other = replace(first, durations_ns=tuple(3 * duration for duration in first.durations_ns))
+    restless = replace(result, processes=(first, other, first, other, *rest))
+    least = compare_results(restless, restless)
+    assert (least.null, least.band[1]) == (restless.null, max(restless.null.high, 1 / restless.null.low))
     elsewhere = replace(slower, environment=replace(result.environment, cpus=64))
     with pytest.raises(InputError, match=r"they come from different environments: cpus .* and 64"):
         compare_results(result, elsewhere)

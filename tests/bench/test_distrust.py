@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from short_protocol import SHORT
 
 from edgekit import devices
-from edgekit.bench.counters import Counters, yardstick_ns
+from edgekit.bench.counters import Counters
 from edgekit.bench.environment import Environment, observe
 from edgekit.bench.host import LocalHost
 from edgekit.bench.measure import Settings, measure
@@ -27,6 +27,7 @@ from edgekit.bench.result import Result
 from edgekit.bench.stability import disturbance, judge
 from edgekit.bench.statistics import estimate, null
 from edgekit.bench.transports import LocalTransport
+from edgekit.bench.yardstick import yardstick_ns
 from edgekit.devices import CommandReading
 
 posix_only = pytest.mark.skipif(

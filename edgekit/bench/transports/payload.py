@@ -27,7 +27,7 @@ _PARTS = (
     "verify/verdict.py",
     "bench/__init__.py", "bench/agent.py", "bench/counters.py", "bench/emulation.py", "bench/environment.py",
     "bench/host.py", "bench/interleaved.py", "bench/protocol.py", "bench/slices.py", "bench/statistics.py",
-    "bench/telling.py", "bench/worker.py",
+    "bench/telling.py", "bench/worker.py", "bench/yardstick.py",
 )  # fmt: skip
 _RUNTIMES = {"onnx": ("onnxruntime",), "tflite": ("ai_edge_litert", "tflite_runtime"), "coreml": ("coremltools",)}
 _OLDEST_GLIBC = 17

@@ -85,7 +85,7 @@ function loopsOf(warmup, protocol, step, longest) {
   return Math.max(Math.ceil((ms * 1e6) / warmup.windows_ns.at(-1)), 1);
 }
 
-// The same arithmetic as the yardstick of edgekit/bench/counters.py, timed in blocks that the clock can see.
+// The same arithmetic as edgekit/bench/yardstick.py, timed in blocks that the clock can see.
 async function yardstickOf(step) {
   const values = new Float32Array(YARDSTICK.numbers).fill(1);
   const work = () => {
