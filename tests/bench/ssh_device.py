@@ -49,6 +49,12 @@ class SshDevice:
             f"SetEnv XDG_CACHE_HOME={self.cache} OMP_NUM_THREADS=1\n"
         )
         if os.geteuid() == 0:
+            import pwd
+
+            try:
+                pwd.getpwnam("sshd")
+            except KeyError:
+                pytest.skip("root's sshd wants a user of its own: useradd --system --shell /usr/sbin/nologin sshd")
             Path("/run/sshd").mkdir(exist_ok=True)
         self._command = [str(sshd), "-D", "-e", "-f", str(folder / "sshd_config")]
         self.start()
