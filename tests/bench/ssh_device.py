@@ -69,6 +69,8 @@ class SshDevice:
                 if asked.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.05)
+        self.server.kill()
+        self.server.wait()
         raise RuntimeError((self.folder / "sshd.log").read_text())
 
     def stop(self) -> None:
