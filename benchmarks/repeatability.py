@@ -167,7 +167,9 @@ def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for way, key in ways.items()
         for condition in CONDITIONS
     ]
-    rows.insert(0, ("edgekit bench, where stable", "idle", [one["median_ns"] for one in stable if one in idle]))
+    rows.insert(
+        0, ("edgekit bench, where stable", "idle", [one["median_ns"] for one in idle if one["verdict"] == "stable"])
+    )
     return {
         "schema": 1,
         "environment": {"processor": processor(), "threads": 1, **versions(_PACKAGES)},

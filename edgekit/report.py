@@ -151,6 +151,7 @@ def write_results(
     """
     check_installed()
     from edgekit._report import results as shown
+    from edgekit._report.environments import environments
     from edgekit.bench.protocol import VERSION
 
     results = shown.ordered(results)
@@ -168,7 +169,7 @@ def write_results(
         charts=shown.side_by_side(results),
         scatters=shown.scatters(results, verdicts),
         details=shown.details(results),
-        environments=shown.environments(results),
+        environments=environments(results),
     )
     with written_whole(output) as file:
         file.write(page.encode("utf-8", "replace"))

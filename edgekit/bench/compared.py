@@ -14,7 +14,7 @@ from edgekit.bench.measure import Settings, measured_of
 from edgekit.bench.measured import Measured, counted, filled, shortest
 from edgekit.bench.result import Result
 from edgekit.bench.stability import Stability, judge_pair, of_emulator
-from edgekit.bench.statistics import Estimate, figure, null_band, ratio, word_of
+from edgekit.bench.statistics import Estimate, figure, null_band, ratio, widest, word_of
 from edgekit.bench.subject import Subject, resolve
 from edgekit.bench.transports import Event, LocalTransport, Transport
 
@@ -98,7 +98,7 @@ def compare_results(first: Result, second: Result, *, anywhere: bool = False) ->
         interleaved=False,
         medians_ns=(first.median.value, second.median.value),
         ratio=ratio(ours, theirs, paired=False, seed=int(first.settings["seed"])),
-        null=max((first.null, second.null), key=lambda one: max(one.high, 1 / one.low)),
+        null=max((first.null, second.null), key=widest),
         stability=Stability(tuple(reasons), emulated=any(one.stability.emulated for one in (first, second))),
         processes=(),
     )

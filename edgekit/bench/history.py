@@ -185,12 +185,11 @@ class History:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
-                tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
                 if version not in {0, SCHEMA}:
                     why = f"it is of version {version}, and this edgekit knows {SCHEMA}"
                     raise StorageError(asked, why, "take a newer edgekit, or another file: EDGEKIT_HISTORY")
-                if version == 0 and tables - _TABLES:
-                    why = f"it is another program's database, with {', '.join(sorted(tables - _TABLES))}"
+                if version == 0 and (others := _tables(connection) - _TABLES):
+                    why = f"it is another program's database, with {', '.join(sorted(others))}"
                     raise StorageError(asked, why, "name another: EDGEKIT_HISTORY=file.sqlite")
                 if writing:
                     # Readers and a writer do not wait for each other; writers wait for one another.
@@ -202,6 +201,10 @@ class History:
                     yield connection
         except (sqlite3.Error, OSError) as error:
             raise StorageError(asked, str(error), "name another: EDGEKIT_HISTORY=file.sqlite") from error
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def default_path() -> Path:

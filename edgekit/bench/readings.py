@@ -142,8 +142,9 @@ def _held_down(host: Host) -> list[str]:
     """What of the kernel's cooling slows the processors now."""
     found = []
     for path in host.glob(_COOLING):
-        kind = host.text(f"{path.rpartition('/')[0]}/type") or ""
-        if "cpufreq" in kind and (state := _number(host.text(path))):
+        # Nearly all are at 0.
+        state = _number(host.text(path))
+        if state and "cpufreq" in (kind := host.text(f"{path.rpartition('/')[0]}/type") or ""):
             found.append(f"{kind} holds the processor down (state {state:g})")
     return found
 

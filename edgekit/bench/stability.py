@@ -16,7 +16,7 @@ import numpy as np
 from edgekit.bench.measured import Measured, counted, peaceful
 from edgekit.bench.protocol import Protocol
 from edgekit.bench.readings import Sample
-from edgekit.bench.statistics import Estimate, figure
+from edgekit.bench.statistics import Estimate, figure, widest
 
 # Part of the protocol: a change raises its version. Set by the counters and durations of busy machines.
 OTHERS_SHARE, OTHERS_CPUS = 0.05, 0.1  # of all processors, and at least this many of them
@@ -164,7 +164,7 @@ def judge_pair(turns: Sequence[Sequence[Measured]], protocol: Protocol, null: Es
         null: the first over itself.
     """
     reasons = _company(turns, protocol, None)
-    widest = max(null.high, 1 / null.low) - 1
-    if widest > NULL:
-        reasons.append(f"measured against itself the first differs by up to {widest:.0%}")
+    apart = widest(null) - 1
+    if apart > NULL:
+        reasons.append(f"measured against itself the first differs by up to {apart:.0%}")
     return Stability(tuple(reasons))

@@ -139,8 +139,13 @@ def null_band(null: Interval, smallest: float) -> tuple[float, float]:
         null: the A/A test's interval.
         smallest: relative differences below it are ties, however sure they are.
     """
-    widest = max(null.high, 1 / null.low, 1 + smallest)
-    return 1 / widest, widest
+    most = max(widest(null), 1 + smallest)
+    return 1 / most, most
+
+
+def widest(null: Interval) -> float:
+    """The ratio farthest from 1 in an A/A test's interval, as one above it."""
+    return max(null.high, 1 / null.low)
 
 
 def word_of(ratio: Interval, band: tuple[float, float]) -> str:

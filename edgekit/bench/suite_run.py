@@ -130,7 +130,10 @@ class _Run:
 
     def _do(self, job: Job, transport: Transport, identity: Mapping[str, Any], profile: Any) -> None:
         bundle = self._bundle(job.model)
-        artifact = choose(Bundle.open(bundle), job.target, job.scheme, suitable(profile, transport))
+        opened = Bundle.open(bundle)
+        if bundle not in self.outcome.bundles:
+            self.outcome.bundles.append(bundle)
+        artifact = choose(opened, job.target, job.scheme, suitable(profile, transport))
         key = self._key(job, artifact.sha256, identity)
         file = self.folder / f"{self._stem(job)}-{key[:12]}.json"
         if file.exists():
@@ -161,8 +164,6 @@ class _Run:
             except EdgekitError as error:
                 known = error
             self.bundles[model.id] = known
-            if isinstance(known, Path):
-                self.outcome.bundles.append(known)
         if isinstance(known, EdgekitError):
             raise known
         return known

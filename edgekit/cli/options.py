@@ -136,9 +136,7 @@ def way(
 
     given = {"--ssh-config": config, "--device-python": python, "--wheelhouse": wheelhouse, "--clean-up": clean_up}
     given["--web-runtimes"] = web_runtimes
-    if host is None and profile is not None and profile.transports == ("browser",):
-        host = "browser:"
-    if host is not None:
+    if (host := meant_host(host, profile)) is not None:
         return reach(
             host,
             config=config,
@@ -154,6 +152,11 @@ def way(
         if value:
             raise InputError(option, "it is of another machine", "give its --host, or leave it off")
     return nullcontext()
+
+
+def meant_host(host: str | None, profile: DeviceProfile | None) -> str | None:
+    """The host, or this machine's own browser for a class that only a browser can be of."""
+    return "browser:" if host is None and profile is not None and profile.transports == ("browser",) else host
 
 
 def _invite(url: str) -> None:

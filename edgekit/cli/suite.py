@@ -123,18 +123,19 @@ def way_to(
 ) -> AbstractContextManager[Transport | None]:
     """The way to a place: of what was said for all of them, that which this kind takes."""
     from edgekit import devices
+    from edgekit.bench.transports.reach import kind_of
 
     profile = devices.get(place.device) if place.device else None
-    by_page = (place.host or "").startswith("browser:") or (profile is not None and profile.transports == ("browser",))
-    by_ssh = place.host is not None and not by_page and not place.host.startswith("adb:")
+    host = options.meant_host(place.host, profile)
+    kind = kind_of(host) if host is not None else "local"
     return options.way(
-        place.host,
-        ssh_config if by_ssh else None,
+        host,
+        ssh_config if kind == "ssh" else None,
         place.python,
         suite.path.parent / place.wheelhouse if place.wheelhouse else None,
         clean_up=False,
         event=event,
-        web_runtimes=web_runtimes if by_page else None,
+        web_runtimes=web_runtimes if kind == "browser" else None,
         profile=profile,
         wait=wait,
     )
@@ -145,20 +146,7 @@ def _report(suite: Suite, outcome: Outcome, folder: Path) -> None:
 
     failures = [(one.job.name, str(one.error)) for one in outcome.failed]
     results = [one.result for one in outcome.measured]
-    # What is damaged is among the failures, and keeps the rest from nothing.
-    bundles = [path for path in outcome.bundles if _opens(path)]
-    write_results(results, folder / "report.html", name=suite.name, bundles=bundles, failures=failures)
-
-
-def _opens(path: Path) -> bool:
-    from edgekit.bundle import Bundle
-    from edgekit.errors import EdgekitError
-
-    try:
-        Bundle.open(path)
-    except EdgekitError:
-        return False
-    return True
+    write_results(results, folder / "report.html", name=suite.name, bundles=outcome.bundles, failures=failures)
 
 
 def _print(suite: Suite, outcome: Outcome, folder: Path, *, json: bool) -> None:

@@ -110,7 +110,7 @@ def test_what_is_no_result(content: str, why: str, tmp_path: Path) -> None:
 def test_what_a_delegate_took_is_read_back(provider: str, taken: bool, bench_bundle: Path) -> None:
     result = measure(bench_bundle, Settings(protocol=SHORT, target="tflite", threads=1, providers=(provider,)))
     assert result.runtime.startswith("litert")
-    assert result.cold["import_ns"] > 5e6  # the import is not part of the load
+    assert result.cold["import_ns"] > 1e6  # the import is not part of the load; a fast machine needs 5 ms
     assert result.providers == (provider,)
     assert "CONV_2D" in result.placement[provider]
     assert (sorted(result.placement) == ["CPU"]) is not taken

@@ -51,7 +51,8 @@ def reach(
         TransportError: the device cannot be reached, or its Python cannot be used.
         StorageError: it has no room.
     """
-    if host.startswith(_BROWSER):
+    name = kind_of(host)
+    if name == "browser":
         for option, value in (("--ssh-config", config), ("--device-python", python), ("--wheelhouse", wheelhouse)):
             if value:
                 raise InputError(option, f"{host} has no such thing", "leave it off")
@@ -60,14 +61,19 @@ def reach(
     if web_runtimes is not None:
         raise InputError("--web-runtimes", f"{host} is no browser", "leave it off, or give --host browser:chromium")
     event(f"connecting to {host}", 0.0)
-    name, python = "ssh", python or _PYTHON
-    if host.startswith(_ADB):
+    python = python or _PYTHON
+    if name == "adb":
         if config is not None:
             raise InputError("--ssh-config", f"{host} is not reached by ssh", "leave it off")
-        name, connect = "adb", adb.connector(host[len(_ADB) :], python=python)
+        connect = adb.connector(host[len(_ADB) :], python=python)
     else:
         connect = ssh.connector(host, python=python, config=config)
     return RemoteTransport(name, connect, wheelhouse=wheelhouse, event=event, clean_up=clean_up)
+
+
+def kind_of(host: str) -> str:
+    """What leads to a host: ``browser``, ``adb`` or ``ssh``."""
+    return "browser" if host.startswith(_BROWSER) else "adb" if host.startswith(_ADB) else "ssh"
 
 
 def _browser(host: str, more: dict[str, Any]) -> BrowserTransport:
