@@ -71,8 +71,8 @@ def test_litert_tells_how_much_longer_the_larger_layer_takes(tmp_path: Path) -> 
     import edgekit
 
     torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(64, 2048), torch.nn.ReLU(), torch.nn.Linear(2048, 8))
-    samples = {"x": np.random.default_rng(0).standard_normal((2, 64)).astype("f4")}
+    network = torch.nn.Sequential(torch.nn.Linear(1024, 2048), torch.nn.ReLU(), torch.nn.Linear(2048, 8))
+    samples = {"x": np.random.default_rng(0).standard_normal((2, 1024)).astype("f4")}
     path = tmp_path / "two.edge"
     assert edgekit.convert(network, ["tflite"], samples=samples, input_names=["x"], output=path)
     session = load(path, target="tflite", threads=1)
